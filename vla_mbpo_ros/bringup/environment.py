@@ -1,0 +1,55 @@
+"""The environment of the graph's processes: transport, discovery, threads. MUJOCO_GL is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROFILE_NAMES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, Fast DDS 3
+_DISCOVERY_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+_REACHES_OUT = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")  # would cross the machine's border
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PLAIN = {
+    "PYTHONUNBUFFERED": "1",  # a node's last words are on disk before it dies
+    "RCUTILS_COLORIZED_OUTPUT": "0",  # log files are read by people and by tools
+    **dict.fromkeys(_THREADS, "1"),  # arrays are small; threads of ten processes would only take turns
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`added` goes over the parent's environment, `removed` is taken out of it; `notes` say what a person may wonder."""
+
+    added: Mapping[str, str]
+    removed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def over(self, base: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment of a child whose parent has `base`."""
+        kept = {name: value for name, value in base.items() if name not in self.removed}
+        return {**kept, **self.added}
+
+
+def environment_for(sim: bool, profile: Path, base: Mapping[str, str]) -> Environment:
+    """What a start adds to the environment `base`; the user's own choices stay, except in a simulation."""
+    added = {name: value for name, value in _PLAIN.items() if name not in base}
+    profile_added, notes = _profile(profile, base)
+    added.update(profile_added)
+    removed: tuple[str, ...] = ()
+    if sim:
+        added[_DISCOVERY_RANGE] = "LOCALHOST"
+        removed = tuple(name for name in _REACHES_OUT if name in base)
+        if removed:
+            notes = (*notes, f"{', '.join(removed)} not used: a simulation stays on this machine.")
+    return Environment(added, removed, notes)
+
+
+def _profile(profile: Path, base: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    own = [name for name in PROFILE_NAMES if base.get(name)]
+    if own:
+        return {}, (f"Your own Fast DDS profile is used ({own[0]}={base[own[0]]}), not {profile}.",)
+    rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    if "fastrtps" not in rmw:
+        return {}, (f"RMW_IMPLEMENTATION is {rmw}: the Fast DDS profile has no effect; check large images yourself.",)
+    return dict.fromkeys(PROFILE_NAMES, str(profile)), ()

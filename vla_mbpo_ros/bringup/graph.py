@@ -1,0 +1,137 @@
+"""The node graph of a robot as data: which nodes, with what names, parameters and remaps, in what order.
+
+                 sim                                     hardware
+    sim_node ─> robot_node                  cameras (ours or external) ─> robot_node (driver or sink)
+        recorder_node, policy_node, chunk_executor_node; supervisor_node brings all up in order
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vla_mbpo_ros.bringup.environment import Environment, environment_for
+from vla_mbpo_ros.bringup.mapping import checked_mapping
+from vla_mbpo_ros.bringup.node_spec import NodeSpec, ParameterValue
+from vla_mbpo_ros.bringup.options import NO_POLICY, Options
+from vla_mbpo_ros.bringup.settings import settings_for
+from vla_mbpo_ros.bringup.share import share_file
+from vla_mbpo_ros.config import Config
+from vla_mbpo_ros.errors import ConfigError
+from vla_mbpo_ros.robots import RobotSpec, get_robot
+from vla_mbpo_ros.robots.contract import Topic, robot_topics
+
+SUPERVISOR = "supervisor_node"
+PROFILE = "config/fastdds.xml"
+_POLICY_TOPICS = ("joint_command", "policy/action_chunk", "executor/status", "instruction")
+_NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """Everything that is known of a graph before it starts."""
+
+    options: Options
+    robot: RobotSpec
+    config: Config
+    nodes: tuple[NodeSpec, ...]  # in start-up order; the supervisor, if any, is last
+    topics: tuple[Topic, ...]  # the part of the robot's contract that this graph keeps
+    environment: Environment
+    notes: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the lifecycle nodes, in start-up order."""
+        return tuple(node.name for node in self.nodes if node.lifecycle)
+
+    def node(self, name: str) -> NodeSpec:
+        return next(node for node in self.nodes if node.name == name)
+
+    @property
+    def remaps(self) -> Mapping[str, str]:
+        """Our name -> the name on the wire, for a tool that looks at the graph."""
+        return self.nodes[-1].remaps
+
+
+def graph_for(options: Options, base: Mapping[str, str] | None = None) -> GraphSpec:
+    """The graph of these options, with `base` (this process's own) as the environment it starts from."""
+    _refuse_nonsense(options)
+    cfg = settings_for(options)
+    robot = get_robot(cfg.robot)
+    contract = robot_topics(robot, cfg.control_hz, {name: camera.hz for name, camera in cfg.cameras.items()})
+    mapping = checked_mapping(cfg.topics, [topic.name for topic in contract])
+    environment = environment_for(options.sim, share_file(PROFILE), os.environ if base is None else base)
+    return GraphSpec(
+        options=options,
+        robot=robot,
+        config=cfg,
+        nodes=_nodes(options, cfg, {} if options.sim else mapping),
+        topics=tuple(topic for topic in contract if _promised(topic, options)),
+        environment=environment,
+        notes=(*_notes(options, cfg), *environment.notes),
+    )
+
+
+def _nodes(options: Options, cfg: Config, mapping: Mapping[str, str]) -> tuple[NodeSpec, ...]:
+    def node(executable: str, name: str = "", remaps: Mapping[str, str] | None = None, **more: ParameterValue) -> NodeSpec:
+        sim_time = {"use_sim_time": options.sim and executable != "sim_node"}  # sim_node makes the clock
+        return NodeSpec(
+            name=name or executable,
+            executable=executable,
+            namespace=options.namespace.strip("/"),
+            log_level=options.log_level,
+            parameters={**sim_time, **more},
+            remaps={**mapping, **(remaps or {})},
+            lifecycle=executable != SUPERVISOR,
+            # Time would run backwards for all others if the simulator began anew: better to end.
+            respawn=options.respawn and executable != "sim_node",
+        )
+
+    nodes: list[NodeSpec] = []
+    if options.sim:
+        nodes.append(node("sim_node"))
+    if options.cameras_from == "synthetic":
+        nodes += [node("camera_node", f"{name}_camera", camera=name) for name in cfg.cameras]
+    bus = {"driver/joint_states": "sim/joint_states"} if options.sim else {}
+    nodes.append(node("robot_node", remaps=bus))
+    if options.record:
+        nodes.append(node("recorder_node"))
+    if options.policy != NO_POLICY:
+        nodes += [node("policy_node"), node("chunk_executor_node")]
+    if options.supervise:
+        own = {"nodes": tuple(each.name for each in nodes), "runtime.autostart": True}
+        nodes.append(node(SUPERVISOR, **own))
+    return tuple(nodes)
+
+
+def _promised(topic: Topic, options: Options) -> bool:
+    """Whether this graph, with these drivers, gives the topic."""
+    if topic.sim_only and not options.sim:
+        return False
+    if options.policy == NO_POLICY and topic.name in _POLICY_TOPICS:
+        return False
+    return not (options.cameras_from == "external" and topic.name.endswith("/frame_info"))  # a message of our own
+
+
+def _refuse_nonsense(options: Options) -> None:
+    for name, source in (("cameras", options.cameras_from), ("robot", options.robot_from)):
+        if options.sim and source != "sim":
+            raise ConfigError(
+                f"{name} is '{source}' with sim: the twin gives images and joints itself, and reaches no robot.",
+                f"Leave {name} out, or start without sim.",
+            )
+        if not options.sim and source == "sim":
+            raise ConfigError(f"{name} is 'sim' without a simulation.", "Say sim as well, or choose another source.")
+    if not _NAMESPACE.fullmatch(options.namespace):
+        raise ConfigError(f"'{options.namespace}' is no namespace.", "Use letters, digits and _, as in 'lab/robot_1'.")
+
+
+def _notes(options: Options, cfg: Config) -> tuple[str, ...]:
+    notes: list[str] = []
+    if options.robot_from == "external" and cfg.gate.command_type == "none":
+        notes.append("gate.command_type is none: your driver must obey robot/executed_command itself.")
+    if options.sim and cfg.topics:
+        notes.append("`topics` is not applied in simulation: the twin uses our own names.")
+    return tuple(notes)

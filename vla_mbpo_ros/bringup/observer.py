@@ -1,0 +1,158 @@
+"""Looks at a running graph: which nodes are active, and how fast every topic of the contract is.
+
+The only file of this room that uses ROS. Subscriptions are raw: nothing but the stamp is read of a message.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from vla_mbpo_ros.bringup.graph import GraphSpec
+from vla_mbpo_ros.bringup.rates import TopicCount, cdr_stamp_ns
+from vla_mbpo_ros.errors import GraphError, MissingDependency
+from vla_mbpo_ros.robots.contract import Topic
+
+_STAMPLESS = ("std_msgs/",)  # neither Header nor Time in front: counted, not timed
+_DEPTH = 50  # messages that may wait while the observer draws its table
+
+
+class Observer:
+    """A node beside the graph. Make it after `graph.environment` is in this process's environment."""
+
+    def __init__(self, graph: GraphSpec, context: Any = None) -> None:
+        rclpy = _import_rclpy()
+        from rclpy.executors import SingleThreadedExecutor
+
+        self._graph = graph
+        self._context = context or rclpy.Context()
+        rclpy.init(context=self._context, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+        self.node = rclpy.create_node(
+            f"observer_{os.getpid()}",
+            context=self._context,
+            namespace=graph.options.namespace,
+            cli_args=_remap_arguments(graph.remaps),
+            use_global_arguments=False,
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self.states: dict[str, int] = {}  # full node name -> lifecycle state
+        self.details: dict[str, str] = {}
+        self.complaints: dict[str, str] = {}  # what diagnostics calls an error now
+        self.counts: dict[str, TopicCount] = {}
+        self.begin()
+        self._subscribe()
+
+    def spin(self, seconds: float) -> None:
+        """Take what arrives for this long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def begin(self) -> None:
+        """Count anew. What is latched has been sent once and is kept."""
+        latched = {topic.name for topic in self._graph.topics if topic.kind == "latched"}
+        kept = {name: count for name, count in self.counts.items() if name in latched}
+        self.counts = {topic.name: kept.get(topic.name, TopicCount()) for topic in self._graph.topics}
+
+    def inactive(self) -> list[str]:
+        """Lifecycle nodes that have not said that they are active, each with the reason they give."""
+        from lifecycle_msgs.msg import State
+
+        names = [self._graph.node(name).full_name for name in self._graph.order]
+        waiting = [name for name in names if self.states.get(name) != State.PRIMARY_STATE_ACTIVE]
+        return [f"{name} ({self.details[name]})" if self.details.get(name) else name for name in waiting]
+
+    def now_ns(self) -> int:
+        """The newest stamp on any topic that has a rate: the graph's own time."""
+        return max((self.counts[topic.name].last_ns for topic in self._graph.topics if topic.hz), default=0)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def __enter__(self) -> Observer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _subscribe(self) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        from vla_mbpo_ros.msg import Heartbeat
+
+        for topic in self._graph.topics:
+            callback = partial(self._on_message, topic.name, not topic.type.startswith(_STAMPLESS))
+            self.node.create_subscription(message_class(topic.type), topic.name, callback, _qos(topic), raw=True)
+        best_effort = _qos(Topic("", "", "event"))
+        self.node.create_subscription(Heartbeat, "heartbeat", self._on_heartbeat, best_effort)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, best_effort)
+
+    def _on_message(self, name: str, has_stamp: bool, data: bytes, info: Mapping[str, Any]) -> None:
+        stamp = cdr_stamp_ns(data) if has_stamp else int(info["source_timestamp"])
+        self.counts[name].add(stamp, int(info["publication_sequence_number"]))
+
+    def _on_heartbeat(self, beat: Any) -> None:
+        self.states[beat.node], self.details[beat.node] = int(beat.state), beat.detail
+
+    def _on_diagnostics(self, array: Any) -> None:
+        from diagnostic_msgs.msg import DiagnosticStatus
+
+        for status in array.status:
+            if status.level == DiagnosticStatus.ERROR:
+                self.complaints[status.name] = f"{status.name}: {status.message}"
+            else:
+                self.complaints.pop(status.name, None)
+
+
+def message_class(name: str) -> Any:
+    """The class of "package/msg/Name"."""
+    package, kind, message = name.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.{kind}"), message)
+    except (ImportError, AttributeError) as error:
+        raise MissingDependency(f"The message {name} is not installed: {error}.", "See `vla-mbpo doctor`.") from error
+
+
+def wait_until_active(observer: Observer, timeout_s: float, step: Any) -> None:
+    """Spin until every lifecycle node is active; `step` is called a few times a second."""
+    end = time.monotonic() + timeout_s
+    while waiting := observer.inactive():
+        if time.monotonic() > end:
+            raise GraphError(
+                f"Not active after {timeout_s:.0f} s: {', '.join(waiting)}.", "Their logs in the run's folder say why."
+            )
+        step()
+        observer.spin(0.1)
+
+
+def _import_rclpy() -> Any:
+    try:
+        import rclpy
+        import rclpy.signals
+    except ImportError as error:
+        raise MissingDependency(f"ROS 2 is not installed here: {error}.", "See `vla-mbpo doctor`.") from error
+    return rclpy
+
+
+def _remap_arguments(remaps: Mapping[str, str]) -> list[str]:
+    words = [word for ours, theirs in remaps.items() for word in ("-r", f"{ours}:={theirs}")]
+    return ["--ros-args", *words] if words else []
+
+
+def _qos(topic: Topic) -> Any:
+    from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+    latched = topic.kind == "latched"
+    return QoSProfile(
+        depth=_DEPTH,
+        # Best effort cannot slow a publisher down; what was latched before we came is only given to the reliable.
+        reliability=ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )

@@ -1,0 +1,190 @@
+"""One typed, frozen tree of settings. Every leaf says what it is, in which unit, and what is allowed.
+
+The same tree is a YAML file in `config/`, the dotted names of the ROS parameters (`flatten`), and the resolved
+file that is kept beside a run or a checkpoint. Keys that nobody knows are refused with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What is known of one setting."""
+
+    doc: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    dynamic: bool = False  # may change while the node runs
+    ros: bool = True  # is a ROS parameter; False: for the launcher only
+
+
+def leaf(default: Any, doc: str, **facts: Any) -> Any:
+    """A field of the tree with its `Leaf`."""
+    metadata = {"leaf": Leaf(doc, **facts)}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """What every node does."""
+
+    autostart: bool = leaf(True, "Configure and activate without a supervisor.")
+    heartbeat_s: float = leaf(0.5, "Period of the heartbeat, on steady time.", unit="s", low=0.05, high=10.0)
+    diagnostics_s: float = leaf(1.0, "Period of /diagnostics, on steady time.", unit="s", low=0.1, high=60.0)
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """One camera."""
+
+    driver: str = leaf("synthetic", "Who makes the images.", choices=("synthetic",))
+    width: int = leaf(640, "Image width.", unit="pixel", low=16, high=4096)
+    height: int = leaf(480, "Image height.", unit="pixel", low=16, high=4096)
+    hz: float = leaf(30.0, "Frame rate.", unit="Hz", low=0.1, high=240.0)
+    max_age_s: float = leaf(
+        0.2, "Older images are refused as an observation.", unit="s", low=0.001, high=60.0, dynamic=True
+    )
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """robot_node, the only gate between a command and the arm."""
+
+    driver: str = leaf(
+        "topics",
+        "What stands behind the gate: other ROS nodes (a simulator, an external driver) or a sink that follows.",
+        choices=("topics", "sink"),
+    )
+    command_type: str = leaf(
+        "none",
+        "Form in which an external driver is commanded on `driver/command`; none in simulation, "
+        "where the twin obeys `robot/executed_command`.",
+        choices=("none", "joint_state", "joint_trajectory", "multi_array"),
+    )
+    sources: tuple[str, ...] = leaf(
+        ("human", "policy"), "Who may hold the lease; an earlier name overrides a later one."
+    )
+    lease_s: float = leaf(
+        0.5, "A source that is silent for this long loses the lease, in graph time.", unit="s", low=0.01, high=10.0
+    )
+    stall_s: float = leaf(
+        2.0, "The arm is held after this long without a command, on steady time.", unit="s", low=0.01, high=60.0
+    )
+    max_state_age_s: float = leaf(
+        0.3, "The arm is held when its own joint states are older.", unit="s", low=0.001, high=10.0, dynamic=True
+    )
+    max_command_age_s: float = leaf(
+        0.3, "Older commands are refused.", unit="s", low=0.001, high=10.0, dynamic=True
+    )
+    velocity_scale: float = leaf(
+        0.5, "Share of the joints' velocity limit that a step may use.", low=0.01, high=1.0, dynamic=True
+    )
+    require_deadman: bool = leaf(False, "Hold unless the deadman is pressed.")
+    armed: bool = leaf(False, "Armed from the start. Refused for anything but a simulation.")
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """policy_node."""
+
+    kind: str = leaf("scripted", "Which policy acts.", choices=("scripted",))
+    start: bool = leaf(
+        False, "Follow `instruction` from the start; otherwise rest until policy/set_instruction gives one."
+    )
+    horizon: int = leaf(16, "Steps in a chunk.", low=1, high=1000)
+    replan_steps: int = leaf(8, "Control ticks between two chunks.", low=1, high=1000, dynamic=True)
+    max_state_age_s: float = leaf(
+        0.2, "Older joint states are refused as an observation.", unit="s", low=0.001, high=60.0, dynamic=True
+    )
+    seed: int = leaf(0, "Seed of everything random in the policy.", low=0)
+
+
+@dataclass(frozen=True)
+class ExecutorConfig:
+    """chunk_executor_node."""
+
+    blend_s: float = leaf(
+        0.2, "Length of the crossfade from one chunk to the next.", unit="s", low=0.0, high=5.0, dynamic=True
+    )
+    max_chunk_age_s: float = leaf(
+        1.0, "A chunk whose observation is older on arrival is refused.", unit="s", low=0.01, high=60.0, dynamic=True
+    )
+    policy_wait_s: float = leaf(
+        1.0, "Lock-step: longest wait for the policy at one tick, on steady time.", unit="s", low=0.01, high=600.0
+    )
+    enabled: bool = leaf(False, "Command from the start; otherwise wait for `executor/enable`.")
+
+
+@dataclass(frozen=True)
+class RecorderConfig:
+    """recorder_node."""
+
+    folder: str = leaf("bags", "Where bags go; relative to the working directory.")
+    compression: str = leaf("none", "Compression of the bag's chunks.", choices=("none", "lz4", "zstd"))
+    gate_timeout_s: float = leaf(
+        10.0, "How long to wait for every source to be fresh before a bag starts.", unit="s", low=0.1, high=600.0
+    )
+    min_free_gb: float = leaf(1.0, "Recording stops cleanly below this much free disk.", unit="GB", low=0.0)
+
+
+@dataclass(frozen=True)
+class SimConfig:
+    """sim_node."""
+
+    task: str = leaf("pick_place", "Task in the scene.", choices=("pick_place",))
+    seed: int = leaf(0, "Seed of the first layout; each reset takes the next.", low=0)
+    inference_latency_s: float = leaf(
+        0.0667, "A chunk is usable this long after its observation, in simulated time.", unit="s", low=0.0, high=5.0
+    )
+    realtime_factor: float = leaf(
+        0.0, "Simulated seconds per second at most; 0 runs as fast as it can.", low=0.0, high=100.0, dynamic=True
+    )
+    answer_timeout_s: float = leaf(
+        5.0, "Longest wait for the answers to one tick, on steady time.", unit="s", low=0.05, high=600.0
+    )
+
+
+@dataclass(frozen=True)
+class SupervisorConfig:
+    """supervisor_node."""
+
+    heartbeat_timeout_s: float = leaf(
+        3.0, "A node that is silent for this long is reported as dead.", unit="s", low=0.2, high=60.0
+    )
+    transition_timeout_s: float = leaf(
+        20.0, "Longest wait for one lifecycle transition.", unit="s", low=0.5, high=600.0
+    )
+    max_episode_s: float = leaf(
+        20.0, "Longest episode, in graph time.", unit="s", low=0.1, high=3600.0, dynamic=True
+    )
+    settle_s: float = leaf(
+        0.5, "How long an episode goes on after success, in graph time.", unit="s", low=0.0, high=60.0
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole tree."""
+
+    robot: str = leaf("arx_x5", "Which robot; see `vla-mbpo doctor` for the list.")
+    robot_id: str = leaf(
+        "", "Name of this very robot, carried by every command; empty takes the robot's name, with '-sim' in simulation."
+    )
+    control_hz: float = leaf(0.0, "Control rate; 0 takes the robot's own.", unit="Hz", low=0.0, high=1000.0)
+    instruction: str = leaf("", "What the policy is asked to do.")
+    cameras: dict[str, CameraConfig] = field(default_factory=dict)
+    topics: dict[str, str] = leaf({}, "Our topic name -> the name it has on this robot.", ros=False)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    recorder: RecorderConfig = field(default_factory=RecorderConfig)
+    sim: SimConfig = field(default_factory=SimConfig)
+    supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)

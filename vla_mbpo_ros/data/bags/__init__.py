@@ -1,0 +1,18 @@
+"""Bags as files; see the docstring of the room."""
+
+from vla_mbpo_ros.data.bags.metadata import update_custom_data
+from vla_mbpo_ros.data.bags.qos import Qos
+from vla_mbpo_ros.data.bags.reader import BagMessage, BagReader
+from vla_mbpo_ros.data.bags.report import BagReport, TopicReport, check_topics
+from vla_mbpo_ros.data.bags.writer import BagWriter
+
+__all__ = [
+    "BagMessage",
+    "BagReader",
+    "BagReport",
+    "BagWriter",
+    "Qos",
+    "TopicReport",
+    "check_topics",
+    "update_custom_data",
+]

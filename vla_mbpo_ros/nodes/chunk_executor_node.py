@@ -1,0 +1,146 @@
+"""Action chunks in, one joint command at every control tick out."""
+
+from __future__ import annotations
+
+import time
+
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import JointState as JointStateMessage
+from std_srvs.srv import SetBool
+
+from vla_mbpo_ros.config import Config
+from vla_mbpo_ros.control.executor import ChunkExecutor
+from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.messages.chunks import decode_chunk
+from vla_mbpo_ros.messages.joints import decode_joint_state, encode_joint_command
+from vla_mbpo_ros.messages.stamps import stamp_ns
+from vla_mbpo_ros.messages.status import copy_fields
+from vla_mbpo_ros.msg import ActionChunk, ExecutorStatus, JointCommand, SimState, TickDone
+from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+
+POLL_S = 0.05  # how often a waiting tick looks at its deadline, on steady time
+
+
+class ChunkExecutorNode(ManagedNode):
+    SECTIONS = ("executor", "sim.inference_latency_s")
+
+    def __init__(self) -> None:
+        super().__init__("chunk_executor_node")
+
+    def build(self) -> None:
+        self._dt_ns = round(1e9 / self.cfg.control_hz)
+        self._latency_ns = round(self.cfg.sim.inference_latency_s * 1e9) if self.simulated else 0
+        self._executor = ChunkExecutor(self.robot, self.cfg.executor, self._dt_ns, self._latency_ns)
+        self._newest_chunk = 0  # id of the chunk that came last, accepted or not
+        self._command_pub = self.pub(JointCommand, "joint_command", qos.COMMAND)
+        self._status_pub = self.pub(ExecutorStatus, "executor/status", qos.EVENT)
+        self.sub(ActionChunk, "policy/action_chunk", self._on_chunk, qos.EVENT)
+        self.sub(JointStateMessage, "joint_states", self._on_joints, qos.STATE)
+        self.serve(SetBool, "executor/enable", self._on_enable)
+        if self.simulated:
+            self._follow_clock()
+        else:
+            self.every(self._dt_ns * 1e-9, lambda: self._tick(self.now_ns()))
+
+    def changed(self, cfg: Config) -> None:
+        if hasattr(self, "_executor"):
+            self._executor.configure(cfg.executor)
+
+    def diagnose(self, status: diagnostics.Status) -> None:
+        now = self._executor.status(self.now_ns())
+        status.add("state", now.state.name.lower())
+        status.add("chunk latency [s]", f"{now.latency_s:.4f}")
+        status.add("largest step [rad or m]", f"{now.largest_step:.5f}")
+        status.add("seam step [rad or m]", f"{now.seam_step:.5f} at {now.seam_joint}")
+        if now.chunks_refused:
+            status.add("chunks refused", str(now.chunks_refused))
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        self._newest_chunk = message.chunk_id
+        try:
+            chunk = decode_chunk(message, self.robot, self.robot_id)
+        except VlaMbpoError as error:
+            self._executor.refuse(error)
+            self.complain(error)
+        else:
+            self._add(chunk)
+        self._advance()
+
+    def _add(self, chunk: object) -> None:
+        try:
+            self._executor.add(chunk, self.now_ns())  # type: ignore[arg-type]
+        except VlaMbpoError as error:
+            self.complain(error)
+
+    def _on_joints(self, message: JointStateMessage) -> None:
+        self._executor.start_from(decode_joint_state(message, self.robot).position)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> None:
+        if request.data:
+            self._executor.enable()
+        else:
+            self._executor.disable()
+        response.success, response.message = True, "Commanding." if request.data else "Not commanding."
+
+    def _tick(self, now_ns: int) -> None:
+        command = self._executor.command(now_ns)
+        if command is not None:
+            self._command_pub.publish(encode_joint_command(JointCommand, command, self.robot, self.robot_id))
+        self._status_pub.publish(copy_fields(self._executor.status(now_ns), ExecutorStatus))
+
+    # -- lock-step: a tick waits until the policy has answered everything that could matter for it -----------------
+
+    def _follow_clock(self) -> None:
+        self._pending_ns: int | None = None  # the tick that waits
+        self._since_s = 0.0  # steady time since when it does
+        self._sim_episode = 0
+        self._answered: TickDone | None = None  # the policy's newest answer; None: it does not take part
+        self.sub(ClockMessage, "/clock", self._on_clock, qos.STATE)
+        self.sub(SimState, "sim/state", self._on_sim_state, qos.EVENT)
+        self.sub(TickDone, "sim/tick_done", self._on_tick_done, qos.EVENT)
+        self.every(POLL_S, self._advance)
+
+    def _on_clock(self, message: ClockMessage) -> None:
+        self._pending_ns, self._since_s = stamp_ns(message.clock), time.monotonic()
+        self._advance()
+
+    def _on_sim_state(self, message: SimState) -> None:
+        if message.episode != self._sim_episode:  # a reset put the arm elsewhere
+            self._sim_episode = message.episode
+            self._executor.reset()
+
+    def _on_tick_done(self, message: TickDone) -> None:
+        if message.node == "policy":
+            self._answered = None if message.leaving else message
+            self._advance()
+
+    def _advance(self) -> None:
+        if not self.simulated or self._pending_ns is None:
+            return
+        if self._policy_has_answered() or self._waited_too_long():
+            tick_ns, self._pending_ns = self._pending_ns, None
+            self._tick(tick_ns)
+
+    def _policy_has_answered(self) -> bool:
+        answer, pending = self._answered, self._pending_ns
+        if answer is None or pending is None or not self._executor.enabled:
+            return True
+        arrived = answer.chunk_id in (0, self._newest_chunk)
+        return arrived and stamp_ns(answer.stamp) >= pending - self._latency_ns
+
+    def _waited_too_long(self) -> bool:
+        waited_s = time.monotonic() - self._since_s
+        if waited_s < self.cfg.executor.policy_wait_s:
+            return False
+        self._answered = None
+        self.complain(f"No answer from the policy for {waited_s:.1f} s; going on without. See the log of policy_node.")
+        return True
+
+
+def main() -> None:
+    run(ChunkExecutorNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The only gate to the arm: takes commands of whoever holds the lease, limits them, holds when there are none."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sensor_msgs.msg import JointState as JointStateMessage
+from std_msgs.msg import Bool, String
+from std_srvs.srv import SetBool, Trigger
+
+from vla_mbpo_ros.config import Config
+from vla_mbpo_ros.control.gate import Gate
+from vla_mbpo_ros.control.safety import Refusal
+from vla_mbpo_ros.devices.arms.sink import SinkArm
+from vla_mbpo_ros.errors import ConfigError, DeviceError, VlaMbpoError
+from vla_mbpo_ros.messages.joints import decode_joint_command, decode_joint_state, encode_joint_command, encode_joint_state
+from vla_mbpo_ros.messages.status import copy_fields
+from vla_mbpo_ros.msg import JointCommand, SafetyState, SimState
+from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes.external_command import external_command
+from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.schema import Command, JointState
+
+WATCH_S = 0.02  # period of the watchdog, on steady time
+SAFETY_S = 0.1  # longest time between two safety states
+
+
+class RobotNode(ManagedNode):
+    SECTIONS = ("gate",)
+
+    def __init__(self) -> None:
+        super().__init__("robot_node")
+
+    def build(self) -> None:
+        self._dt_ns = round(1e9 / self.cfg.control_hz)
+        if self.cfg.gate.armed and not self.simulated:
+            raise ConfigError("gate.armed is for simulations only.", "Arm a robot by the service robot/arm.")
+        self._gate = Gate(self.robot, self.cfg.gate, self._dt_ns, self.robot_id)
+        self._state_ns = 0  # stamp of the newest joint state
+        self._told_ns = 0  # stamp of the newest executed command
+        self._sim_episode = 0
+        self._safety_s = 0.0  # steady time of the last safety state
+        self._control_source: str | None = None
+        self._make_entities()
+        if self.cfg.gate.driver == "sink":
+            self._sink = SinkArm(self.robot, self._dt_ns * 1e-9)
+            self.every(self._dt_ns * 1e-9, self._move_sink)
+
+    def start(self) -> None:
+        self._publish_safety()
+
+    def changed(self, cfg: Config) -> None:
+        if hasattr(self, "_gate"):
+            self._gate.configure(cfg.gate)
+
+    def diagnose(self, status: diagnostics.Status) -> None:
+        safety = self._gate.safety(self.now_ns())
+        if safety.holding and safety.armed:
+            status.summary(diagnostics.WARN, f"Holding. {safety.reason}")
+        status.add("armed", str(safety.armed))
+        status.add("control source", safety.control_source or "nobody")
+        for name in ("commands_passed", "commands_limited", "commands_refused"):
+            status.add(name.replace("_", " "), str(getattr(safety, name)))
+
+    def _make_entities(self) -> None:
+        gate = self.cfg.gate
+        self._joints_pub = self.pub(JointStateMessage, "joint_states", qos.STATE)
+        self._executed_pub = self.pub(JointCommand, "robot/executed_command", qos.EVENT)
+        self._safety_pub = self.pub(SafetyState, "robot/safety_state", qos.LATCHED)
+        self._source_pub = self.pub(String, "control_source", qos.LATCHED)
+        self._external = external_command(gate.command_type, self.robot)
+        if self._external:
+            self._external_pub = self.pub(self._external.kind, "driver/command", qos.COMMAND)
+        if gate.driver == "topics":
+            self._joints_watch = self.watch("driver/joint_states", gate.max_state_age_s)
+            self.sub(JointStateMessage, "driver/joint_states", self._on_driver_joints, qos.STATE)
+        self.sub(JointCommand, "joint_command", self._on_command, qos.STATE)
+        self.sub(Bool, "estop", self._on_estop, qos.LATCHED)
+        self.sub(Bool, "deadman", lambda message: self._gate.deadman(message.data, self.now_ns()), qos.COMMAND)
+        if self.simulated:
+            self.sub(SimState, "sim/state", self._on_sim_state, qos.EVENT)
+        self.serve(SetBool, "robot/arm", self._on_arm)
+        self.serve(Trigger, "robot/reset_estop", self._on_reset_estop)
+        self.every(WATCH_S, self._on_watch)
+
+    # -- the arm speaks ------------------------------------------------------------------------------------------
+
+    def _on_driver_joints(self, message: JointStateMessage) -> None:
+        state = decode_joint_state(message, self.robot)
+        self._joints_watch.tick(state.stamp_ns, self.now_ns())
+        self._observe(state)
+
+    def _observe(self, state: JointState) -> None:
+        """A new joint state is a new tick: with nobody in control it is answered by a hold at once."""
+        self._gate.observe(state)
+        self._state_ns = state.stamp_ns
+        self._joints_pub.publish(encode_joint_state(JointStateMessage, self.robot, state))
+        if self._gate.tick(self._time_ns(), time.monotonic_ns()):
+            self._hold()
+
+    def _on_sim_state(self, message: SimState) -> None:
+        if message.episode != self._sim_episode:  # a reset put the arm elsewhere
+            self._sim_episode = message.episode
+            self._gate.rebase()
+
+    def _move_sink(self) -> None:
+        position, velocity = self._sink.read()
+        self._observe(JointState(self.now_ns(), position, velocity))
+
+    # -- sources ask ---------------------------------------------------------------------------------------------
+
+    def _on_command(self, message: JointCommand) -> None:
+        now_ns = self._time_ns()
+        try:
+            command = decode_joint_command(message, self.robot)
+        except VlaMbpoError as error:
+            outcome: Command | Refusal = self._gate.refuse(message.source, error, now_ns)
+        else:
+            outcome = self._gate.offer(command, message.robot_id, now_ns, time.monotonic_ns())
+        if isinstance(outcome, Command):
+            self._execute(outcome)
+            return
+        if outcome.hold:
+            self._hold()
+        self.complain(str(outcome))
+
+    def _on_watch(self) -> None:
+        if self._gate.tick(self._time_ns(), time.monotonic_ns()):
+            self._hold()
+        if time.monotonic() - self._safety_s >= SAFETY_S:
+            self._publish_safety()
+
+    # -- the arm is told -----------------------------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        """Hold, once a tick in simulation, at most at the control rate otherwise."""
+        now_ns = self._time_ns()
+        due_ns = self._told_ns + (1 if self.simulated else self._dt_ns)
+        if now_ns < due_ns and now_ns >= self._told_ns:
+            return
+        command = self._gate.hold(now_ns)
+        if command is not None:
+            self._execute(command)
+
+    def _execute(self, command: Command) -> None:
+        self._told_ns = command.stamp_ns
+        self._executed_pub.publish(encode_joint_command(JointCommand, command, self.robot, self.robot_id))
+        if self._external:
+            self._external_pub.publish(self._external.encode(command))
+        if self.cfg.gate.driver == "sink":
+            self._sink.write(command.values)
+        if self._gate.holder != self._control_source:
+            self._publish_safety()
+
+    def _publish_safety(self) -> None:
+        self._safety_s = time.monotonic()
+        self._safety_pub.publish(copy_fields(self._gate.safety(self._time_ns()), SafetyState))
+        if self._gate.holder != self._control_source:
+            self._control_source = self._gate.holder
+            self._source_pub.publish(String(data=self._control_source))
+
+    def _time_ns(self) -> int:
+        """In lock-step the tick is the stamp of the newest joint state: `/clock` may come a moment later."""
+        return self._state_ns if self.simulated else self.now_ns()
+
+    # -- people decide -------------------------------------------------------------------------------------------
+
+    def _on_estop(self, message: Bool) -> None:
+        self._gate.estop(message.data)
+        if message.data:
+            self.get_logger().error("Emergency stop: the arm holds. Release it and call robot/reset_estop.")
+            self._hold()
+        self._publish_safety()
+
+    def _on_arm(self, request: SetBool.Request, response: SetBool.Response) -> None:
+        if request.data and not self.simulated and self.count_publishers("/clock"):
+            raise DeviceError(
+                "Somebody publishes /clock: a simulation is in reach of this robot.",
+                "Stop it, or start it with sim:=true, which keeps it on its own machine.",
+            )
+        self._answer(response, self._gate.arm(request.data), "Armed." if request.data else "Disarmed.")
+
+    def _on_reset_estop(self, _: Trigger.Request, response: Trigger.Response) -> None:
+        self._answer(response, self._gate.reset_estop(), "Emergency stop reset; the robot is disarmed.")
+
+    def _answer(self, response: Any, refusal: Refusal | None, done: str) -> None:
+        response.success, response.message = refusal is None, str(refusal) if refusal else done
+        self._on_watch()
+        self._publish_safety()
+
+
+def main() -> None:
+    run(RobotNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""What every node shares: lifecycle, typed parameters, QoS, diagnostics, heartbeat, errors and a clean end.
+
+A node is a subclass of `ManagedNode`:
+
+    class MyNode(ManagedNode):
+        SECTIONS = ("robot", "policy")        # the parts of the settings that it reads
+
+        def build(self) -> None: ...          # configure: make the core object, publishers, subscriptions
+        def start(self) -> None: ...          # activate
+        def stop(self) -> None: ...           # deactivate
+        def dismantle(self) -> None: ...      # clean up what is not a ROS entity
+
+    def main() -> None:
+        run(MyNode)
+
+What `build` creates through `pub`, `sub`, `serve` and `every` is removed again at clean-up, and its callbacks run
+only while the node is active. An error of our tree inside a callback is logged and shown in diagnostics; the node lives.
+Any other exception is a defect: it ends the process, and the supervisor starts it again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from copy import copy  # overriding changes a profile in place
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import rclpy
+from lifecycle_msgs.msg import State
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
+
+from vla_mbpo_ros.config import Config
+from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.msg import Heartbeat
+from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes.parameters import NodeSettings
+from vla_mbpo_ros.nodes.signals import on_stop_signal
+from vla_mbpo_ros.nodes.topic_watch import TopicWatch
+from vla_mbpo_ros.robots import RobotSpec, get_robot
+
+REPEAT_S = 2.0  # the same complaint is logged at most this often
+
+
+@dataclass
+class Complaint:
+    """The newest error of a node, shown in diagnostics until it is `FORGET_S` old."""
+
+    text: str = ""
+    at_s: float = 0.0  # steady time
+
+    FORGET_S: ClassVar[float] = 5.0
+
+    def current(self) -> str:
+        return self.text if time.monotonic() - self.at_s < self.FORGET_S else ""
+
+
+class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is untyped
+    SECTIONS: ClassVar[Sequence[str]] = ()
+    EXTRAS: ClassVar[dict[str, tuple[Any, str]]] = {}  # parameters outside the tree: name -> (default, text)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.settings = NodeSettings(self, (*_ALWAYS, *self.SECTIONS), self.EXTRAS)
+        self.settings.watch(self._is_unconfigured, self.changed)
+        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.watches: list[TopicWatch] = []
+        self.detail = ""  # sub-state for people, such as "loading policy"
+        self.failure: VlaMbpoError | None = None  # why the last transition failed
+        self._complaint = Complaint()
+        self._entities: list[tuple[Callable[[Any], Any], Any]] = []
+        self._heartbeat = self.create_publisher(Heartbeat, "heartbeat", qos.HEARTBEAT)
+        self._diagnostics = self._make_diagnostics()
+        self.create_timer(self.cfg.runtime.heartbeat_s, self._beat, clock=self.steady_clock)
+        self.create_timer(self.cfg.runtime.diagnostics_s, self._diagnostics.force_update, clock=self.steady_clock)
+
+    # -- for subclasses ------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Configure: make the core objects and the ROS entities."""
+
+    def start(self) -> None:
+        """Activate."""
+
+    def stop(self) -> None:
+        """Deactivate. Also called before the process ends, while ROS still works."""
+
+    def dismantle(self) -> None:
+        """Clean up what is not a ROS entity."""
+
+    def changed(self, cfg: Config) -> None:
+        """Dynamic parameters changed; raise an error of our tree to refuse."""
+
+    def diagnose(self, status: diagnostics.Status) -> None:
+        """Add facts to this node's diagnostics."""
+
+    @property
+    def cfg(self) -> Config:
+        return self.settings.cfg
+
+    @property
+    def robot(self) -> RobotSpec:
+        return get_robot(self.cfg.robot)
+
+    @property
+    def robot_id(self) -> str:
+        return self.cfg.robot_id or (f"{self.cfg.robot}-sim" if self.simulated else self.cfg.robot)
+
+    @property
+    def simulated(self) -> bool:
+        return bool(self.get_parameter("use_sim_time").value)
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self._state_machine.current_state[0] == State.PRIMARY_STATE_ACTIVE)
+
+    def now_ns(self) -> int:
+        """The graph's time."""
+        return int(self.get_clock().now().nanoseconds)
+
+    def pub(self, kind: type, topic: str, profile: QoSProfile) -> Any:
+        publisher = self.create_publisher(kind, topic, copy(profile), qos_overriding_options=_overridable())
+        return self._keep(self.destroy_publisher, publisher)
+
+    def sub(self, kind: type, topic: str, callback: Callable[..., None], profile: QoSProfile, **options: Any) -> Any:
+        subscription = self.create_subscription(
+            kind, topic, self._guarded(callback), copy(profile), qos_overriding_options=_overridable(), **options
+        )
+        return self._keep(self.destroy_subscription, subscription)
+
+    def serve(self, kind: type, name: str, answer: Callable[[Any, Any], None]) -> Any:
+        """A service whose `answer(request, response)` fills the response; an error becomes `success=false`."""
+
+        def handle(request: Any, response: Any) -> Any:
+            try:
+                self._require_active()
+                answer(request, response)
+            except VlaMbpoError as error:
+                self.get_logger().warning(f"{name}: {error}")
+                response.success, response.message = False, str(error)
+            return response
+
+        return self._keep(self.destroy_service, self.create_service(kind, name, handle))
+
+    def every(self, period_s: float, callback: Callable[[], None]) -> Any:
+        """A timer on steady time."""
+        timer = self.create_timer(period_s, self._guarded(callback), clock=self.steady_clock)
+        return self._keep(self.destroy_timer, timer)
+
+    def from_thread(self, callback: Callable[[], None]) -> Any:
+        """A guard condition: `trigger()` it from any thread and `callback` runs on the node's own."""
+        guard = self.create_guard_condition(self._guarded(callback))
+        return self._keep(self.destroy_guard_condition, guard)
+
+    def watch(self, topic: str, max_age_s: float = 0.0, expected_hz: float = 0.0) -> TopicWatch:
+        """Follow an input in diagnostics."""
+        self.watches.append(TopicWatch(topic, max_age_s, expected_hz))
+        return self.watches[-1]
+
+    def complain(self, error: VlaMbpoError | str) -> None:
+        """Log it (not more often than every two seconds) and show it in diagnostics."""
+        fresh = str(error) != self._complaint.current() or time.monotonic() - self._complaint.at_s > REPEAT_S
+        if fresh:
+            self.get_logger().error(str(error))
+            self._complaint = Complaint(str(error), time.monotonic())
+
+    # -- lifecycle -----------------------------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("configure", self.build, undo=self._remove_entities)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("activate", self.start)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("deactivate", self.stop)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("clean up", self._cleanup)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("shut down", self.close)
+
+    def close(self) -> None:
+        """Stop in order, whatever the state."""
+        if self.is_active:
+            self.stop()
+        self._cleanup()
+
+    def _cleanup(self) -> None:
+        self.dismantle()
+        self._remove_entities()
+
+    def _transition(
+        self, name: str, action: Callable[[], None], undo: Callable[[], None] = lambda: None
+    ) -> TransitionCallbackReturn:
+        try:
+            self.failure = None
+            action()
+        except VlaMbpoError as error:
+            self.failure, self.detail = error, str(error)
+            self.get_logger().error(f"Cannot {name}: {error}")
+            undo()
+            return TransitionCallbackReturn.FAILURE
+        self.detail = ""
+        return TransitionCallbackReturn.SUCCESS
+
+    def _is_unconfigured(self) -> bool:
+        return bool(self._state_machine.current_state[0] == State.PRIMARY_STATE_UNCONFIGURED)
+
+    def _require_active(self) -> None:
+        if not self.is_active:
+            label = self._state_machine.current_state[1]
+            raise VlaMbpoError(f"{self.get_name()} is {label}.", "Activate it, or wait until the supervisor has.")
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        def call(*args: Any) -> None:
+            if not self.is_active:
+                return
+            try:
+                callback(*args)
+            except VlaMbpoError as error:
+                self.complain(error)
+
+        return call
+
+    def _keep(self, destroy: Callable[[Any], Any], entity: Any) -> Any:
+        self._entities.append((destroy, entity))
+        return entity
+
+    def _remove_entities(self) -> None:
+        while self._entities:
+            destroy, entity = self._entities.pop()
+            destroy(entity)
+        self.watches.clear()
+
+    # -- heartbeat and diagnostics -------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        state = int(self._state_machine.current_state[0])
+        name = self.get_fully_qualified_name()
+        self._heartbeat.publish(Heartbeat(node=name, pid=os.getpid(), state=state, detail=self.detail))
+
+    def _make_diagnostics(self) -> Any:
+        updater = diagnostics.Updater(self, period=3600.0)  # driven by our timer: simulated time may stand still
+        updater.setHardwareID(self.robot_id)
+        updater.add("state", self._diagnose_state)
+        updater.add("inputs", self._diagnose_inputs)
+        return updater
+
+    def _diagnose_state(self, status: Any) -> Any:
+        trouble = self.detail if self.failure else self._complaint.current()
+        status.summary(diagnostics.ERROR if trouble else diagnostics.OK, trouble or self._state_label())
+        status.add("state", self._state_label())
+        if self.is_active:
+            self.diagnose(status)
+        return status
+
+    def _diagnose_inputs(self, status: Any) -> Any:
+        now = self.now_ns()
+        complaints = [text for text in (watch.complaint(now) for watch in self.watches) if text]
+        level = diagnostics.WARN if complaints and self.is_active else diagnostics.OK
+        status.summary(level, " ".join(complaints) if level is diagnostics.WARN else "fresh")
+        for watch in self.watches:
+            for key, value in watch.facts(now).items():
+                status.add(f"{watch.name} {key}", value)
+        return status
+
+    def _state_label(self) -> str:
+        return str(self._state_machine.current_state[1])
+
+
+_ALWAYS = ("robot", "robot_id", "control_hz", "runtime")
+
+
+def _overridable() -> QoSOverridingOptions:
+    return QoSOverridingOptions.with_default_policies()
+
+
+def run(make_node: Callable[[], ManagedNode]) -> None:
+    """Spin a node until it is asked to end; the exit code tells how it went."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = make_node()
+    except VlaMbpoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        sys.exit(error.exit_code)
+    code = _spin(node)
+    rclpy.try_shutdown()
+    sys.exit(code)
+
+
+def _spin(node: ManagedNode) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    stopping = threading.Event()
+    wake = node.create_guard_condition(lambda: None)  # `spin_once` returns only when something ran
+
+    def stop() -> None:
+        stopping.set()
+        wake.trigger()
+
+    on_stop_signal(stop)
+    if node.cfg.runtime.autostart and not _autostart(node):
+        return node.failure.exit_code if node.failure else 1
+    while not stopping.is_set():
+        executor.spin_once()
+    node.close()
+    return 0
+
+
+def _autostart(node: ManagedNode) -> bool:
+    node.trigger_configure()
+    if node.failure is None:
+        node.trigger_activate()
+    return node.failure is None

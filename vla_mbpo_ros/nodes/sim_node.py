@@ -1,0 +1,196 @@
+"""The simulator: the same topics as a robot, `/clock`, and lock-step with whoever takes part."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import JointState as JointStateMessage
+
+from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.messages.camera_info import encode_camera_info
+from vla_mbpo_ros.messages.images import ImageEncoder
+from vla_mbpo_ros.messages.joints import decode_joint_command, encode_joint_state
+from vla_mbpo_ros.messages.stamps import stamp_ns, to_stamp
+from vla_mbpo_ros.msg import FrameInfo, JointCommand, SimState, TickDone
+from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.schema import JointState
+from vla_mbpo_ros.sim.lockstep import Lockstep
+from vla_mbpo_ros.sim.twin import Twin
+from vla_mbpo_ros.srv import Reset
+
+START_NS = 1_000_000_000  # simulated time starts at one second: zero means "no time yet" in ROS
+POLL_S = 0.005  # how often pace and deadlines are looked at, on steady time
+
+
+class SimNode(ManagedNode):
+    SECTIONS = ("sim", "cameras", "instruction")
+
+    def __init__(self) -> None:
+        super().__init__("sim_node")
+
+    def build(self) -> None:
+        self._dt_ns = round(1e9 / self.cfg.control_hz)
+        self._twin = Twin(self.cfg.control_hz, self.cfg.sim.task)
+        self._lockstep = Lockstep()
+        self._tick = self._total = self._episode = self._episode_tick = 0
+        self._frames = dict.fromkeys(self.cfg.cameras, 0)
+        self._seed = self.cfg.sim.seed
+        self._late: tuple[str, ...] = ()
+        self._make_publishers()
+        self.sub(JointCommand, "robot/executed_command", self._on_command, qos.STATE)
+        self.sub(TickDone, "sim/tick_done", self._on_tick_done, qos.EVENT)
+        self.serve(Reset, "sim/reset", self._on_reset)
+        self.every(POLL_S, self._poll)
+
+    def start(self) -> None:
+        self._reset(self._seed)
+        self._publish_camera_info()
+        self._begin_tick()
+
+    def diagnose(self, status: diagnostics.Status) -> None:
+        status.add("participants", ", ".join(self._lockstep.participants) or "none: running at real time")
+        status.add("waiting for", ", ".join(self._lockstep.missing) or "nobody")
+        status.add("control ticks", str(self._total))
+        status.add("seed", str(self._seed))
+
+    def _make_publishers(self) -> None:
+        self._clock_pub = self.pub(ClockMessage, "/clock", qos.STATE)
+        self._joints_pub = self.pub(JointStateMessage, "sim/joint_states", qos.STATE)
+        self._state_pub = self.pub(SimState, "sim/state", qos.EVENT)
+        self._image_pubs = {c: self.pub(Image, f"{c}/color/image_raw", qos.IMAGE) for c in self.cfg.cameras}
+        self._frame_pubs = {c: self.pub(FrameInfo, f"{c}/color/frame_info", qos.EVENT) for c in self.cfg.cameras}
+        self._info_pubs = {c: self.pub(CameraInfo, f"{c}/color/camera_info", qos.LATCHED) for c in self.cfg.cameras}
+        self._encoders = {c.name: ImageEncoder(Image, c.frame_id) for c in self.robot.cameras}
+
+    # -- one turn of the wheel -----------------------------------------------------------------------------------
+
+    @property
+    def _now_ns(self) -> int:
+        return START_NS + self._tick * self._dt_ns
+
+    def _begin_tick(self) -> None:
+        """Publish everything of this tick; the answers to it are awaited."""
+        self._lockstep.begin(self._now_ns, time.monotonic())
+        stamp = to_stamp(ClockMessage().clock, self._now_ns)
+        self._clock_pub.publish(ClockMessage(clock=stamp))
+        state = self._twin.joint_state()
+        self._joints_pub.publish(
+            encode_joint_state(
+                JointStateMessage, self.robot, JointState(self._now_ns, state.position, state.velocity)
+            )
+        )
+        cameras = self._due_cameras()
+        for camera in cameras:
+            self._publish_frame(camera)
+        self._publish_state(cameras)
+
+    def _end_tick(self) -> None:
+        """Physics for one control period, then the next tick."""
+        self._twin.step(self._target)
+        self._tick += 1
+        self._total += 1
+        self._episode_tick += 1
+        self._begin_tick()
+
+    def _poll(self) -> None:
+        late = self._lockstep.expire(time.monotonic(), self.cfg.sim.answer_timeout_s)
+        if late:
+            self._late = late
+            self.complain(
+                f"No answer from {', '.join(late)} for {self.cfg.sim.answer_timeout_s:.1f} s; going on without. "
+                "See the log of that node."
+            )
+        self._advance()
+
+    def _advance(self) -> None:
+        if not self._lockstep.missing and time.monotonic() >= self._lockstep.since_s + self._pace_s():
+            self._end_tick()
+
+    def _pace_s(self) -> float:
+        """Least steady time of one tick. With nobody to wait for, real time."""
+        factor = self.cfg.sim.realtime_factor or (0.0 if self._lockstep.participants else 1.0)
+        return self._dt_ns * 1e-9 / factor if factor else 0.0
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _on_command(self, message: JointCommand) -> None:
+        if message.robot_id != self.robot_id:
+            raise ContractError(
+                f"A command for robot '{message.robot_id}' reached the simulation '{self.robot_id}'.",
+                "Let two graphs not share one ROS domain, or give them namespaces.",
+            )
+        command = decode_joint_command(message, self.robot)
+        if command.stamp_ns == self._now_ns:
+            self._target = command.values
+        self._lockstep.answer("robot", command.stamp_ns)
+        self._advance()
+
+    def _on_tick_done(self, message: TickDone) -> None:
+        if message.leaving:
+            self._lockstep.leave(message.node)
+        else:
+            self._lockstep.answer(message.node, stamp_ns(message.stamp))
+        self._advance()
+
+    # -- episodes ------------------------------------------------------------------------------------------------
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> None:
+        if request.task and request.task != self.cfg.sim.task:
+            raise ContractError(f"This simulation has no task '{request.task}'.", f"It has '{self.cfg.sim.task}'.")
+        self._reset(request.seed if request.seed >= 0 else self._seed + 1)
+        self._episode += 1
+        self._tick += 1  # time goes on
+        self._begin_tick()
+        response.success, response.seed = True, self._seed
+        response.message = f"Episode {self._episode}, seed {self._seed}."
+        response.instruction = self._twin.instruction
+        response.stamp = to_stamp(response.stamp, self._now_ns)
+
+    def _reset(self, seed: int) -> None:
+        self._seed, self._episode_tick, self._late = seed, 0, ()
+        self._twin.reset(seed)
+        self._target = np.array(self.robot.home)
+
+    # -- publishing ----------------------------------------------------------------------------------------------
+
+    def _due_cameras(self) -> list[str]:
+        """Cameras with a frame at this tick; a camera cannot be faster than the control rate."""
+        every = {name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()}
+        return [name for name in self.cfg.cameras if self._tick % every[name] == 0]
+
+    def _publish_frame(self, camera: str) -> None:
+        size = self.cfg.cameras[camera]
+        image = self._twin.render(camera, size.width, size.height)
+        message = self._encoders[camera].encode(image, self._now_ns)
+        self._image_pubs[camera].publish(message)
+        info = FrameInfo(header=message.header, frame_number=self._frames[camera], clock=FrameInfo.SIMULATED)
+        self._frames[camera] += 1
+        self._frame_pubs[camera].publish(info)
+
+    def _publish_state(self, cameras: list[str]) -> None:
+        state = SimState(task=self.cfg.sim.task, instruction=self._twin.instruction)
+        state.header.stamp = to_stamp(state.header.stamp, self._now_ns)
+        state.episode, state.seed, state.step = self._episode, self._seed, self._episode_tick
+        state.success, state.total_steps = bool(self._twin.success), self._total
+        state.published, state.missing = cameras, list(self._late)
+        self._late = ()
+        self._state_pub.publish(state)
+
+    def _publish_camera_info(self) -> None:
+        for camera in self.robot.cameras:
+            size = self.cfg.cameras[camera.name]
+            intrinsics = self._twin.camera_intrinsics(camera.name, size.width, size.height)
+            message = encode_camera_info(CameraInfo, intrinsics, size.width, size.height, camera.frame_id)
+            self._info_pubs[camera.name].publish(message)
+
+
+def main() -> None:
+    run(SimNode)
+
+
+if __name__ == "__main__":
+    main()

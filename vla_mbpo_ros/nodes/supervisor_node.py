@@ -1,0 +1,161 @@
+"""Brings the graph up in order, watches heartbeats, brings respawned nodes back, runs episodes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+
+from vla_mbpo_ros.action import RunEpisode
+from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.msg import Heartbeat, SimState
+from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes.calls import Calls
+from vla_mbpo_ros.nodes.episode_runner import Episode, EpisodeRunner
+from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.supervision import Roster, Step
+
+PERIOD_S = 0.1  # how often the roster is looked at
+_TRANSITIONS = {
+    "configure": Transition.TRANSITION_CONFIGURE,
+    "activate": Transition.TRANSITION_ACTIVATE,
+}
+
+
+class SupervisorNode(ManagedNode):
+    SECTIONS = ("supervisor", "instruction")
+    EXTRAS = {"nodes": ([""], "Lifecycle nodes to bring up, in this order.")}
+
+    def __init__(self) -> None:
+        super().__init__("supervisor_node")
+
+    def build(self) -> None:
+        names = [self._full(name) for name in self.settings.extras["nodes"] if name]
+        self._roster = Roster(names, self.cfg.supervisor.heartbeat_timeout_s)
+        self._calls = Calls(self)
+        self._runner = EpisodeRunner(self._calls, self.cfg.supervisor, self.now_ns)
+        self._busy = False
+        self._reported_silent: set[str] = set()
+        self.sub(Heartbeat, "heartbeat", self._on_heartbeat, qos.HEARTBEAT)
+        self.sub(SimState, "sim/state", self._on_sim_state, qos.STATE)
+        self.every(PERIOD_S, self._look)
+        self._server = ActionServer(
+            self,
+            RunEpisode,
+            "run_episode",
+            self._run_episode,
+            goal_callback=self._admit,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+
+    def dismantle(self) -> None:
+        if hasattr(self, "_server"):
+            self._server.destroy()
+
+    def diagnose(self, status: diagnostics.Status) -> None:
+        problems = self._roster.problems(time.monotonic())
+        if problems:
+            status.summary(diagnostics.ERROR, " ".join(problems))
+        for member in self._roster.members.values():
+            status.add(f"{member.name} starts", str(member.starts))
+
+    # -- the roster ----------------------------------------------------------------------------------------------
+
+    def _on_heartbeat(self, beat: Heartbeat) -> None:
+        now_s = time.monotonic()
+        if self._roster.heard(beat.node, beat.pid, beat.state, beat.detail, now_s):
+            self.get_logger().warning(f"{beat.node} was started again (pid {beat.pid}); bringing it back.")
+        self._reported_silent.discard(beat.node)
+
+    def _look(self) -> None:
+        now_s = time.monotonic()
+        for name in self._roster.silent(now_s):
+            if name not in self._reported_silent:
+                self.get_logger().error(f"{name} is dead or stuck: no heartbeat. The arm holds until it is back.")
+                self._reported_silent.add(name)
+        problems = self._roster.problems(now_s)
+        self.detail = problems[0] if problems else ""
+        step = self._roster.next_step(now_s)
+        if step:
+            self._roster.asked(step.node)
+            self.executor.create_task(self._change(step))
+
+    async def _change(self, step: Step) -> None:
+        request = ChangeState.Request(transition=Transition(id=_TRANSITIONS[step.transition]))
+        name, success = f"{step.node}/change_state", False
+        try:
+            timeout_s = self.cfg.supervisor.transition_timeout_s
+            success = (await self._calls.call(ChangeState, name, request, timeout_s)).success
+        except VlaMbpoError as error:
+            self.complain(error)
+        if not success:
+            detail = self._roster.members[step.node].detail
+            self.complain(f"{step.node} refused to {step.transition}. {detail or 'See its log.'}")
+        self._roster.answered(step.node, success, time.monotonic())
+
+    # -- episodes ------------------------------------------------------------------------------------------------
+
+    def _on_sim_state(self, state: SimState) -> None:
+        self._runner.sim = state
+
+    def _admit(self, _: RunEpisode.Goal) -> GoalResponse:
+        if self._busy or not self.is_active:
+            self.get_logger().warning("run_episode: refused, an episode is running or this node is not active.")
+            return GoalResponse.REJECT
+        return GoalResponse.ACCEPT
+
+    async def _run_episode(self, handle: ServerGoalHandle) -> RunEpisode.Result:
+        self._busy = True
+        episode, result = self._episode(handle.request), RunEpisode.Result(success=True)
+        try:
+            await self._runner.run(
+                episode, lambda name: self._feedback(handle, name, episode), lambda: handle.is_cancel_requested
+            )
+        except VlaMbpoError as error:
+            self.complain(error)
+            result.success, result.message = False, str(error)
+        finally:
+            self._busy = False
+        self._conclude(handle, episode, result)
+        return result
+
+    def _episode(self, goal: Any) -> Episode:
+        return Episode(
+            instruction=goal.instruction or self.cfg.instruction,
+            seed=goal.seed,
+            max_s=goal.max_duration_s or self.cfg.supervisor.max_episode_s,
+            record=goal.record,
+            simulated=self.simulated,
+        )
+
+    @staticmethod
+    def _feedback(handle: ServerGoalHandle, phase: str, episode: Episode) -> None:
+        feedback = RunEpisode.Feedback(phase=phase, step=episode.steps, elapsed_s=episode.duration_s)
+        handle.publish_feedback(feedback)
+
+    @staticmethod
+    def _conclude(handle: ServerGoalHandle, episode: Episode, result: RunEpisode.Result) -> None:
+        result.outcome, result.episode_id, result.bag_path = episode.outcome, episode.episode_id, episode.bag_path
+        result.steps, result.duration_s = episode.steps, episode.duration_s
+        if episode.cancelled:
+            handle.canceled()
+        elif result.success:
+            handle.succeed()
+        else:
+            handle.abort()
+
+    def _full(self, name: str) -> str:
+        namespace = self.get_namespace().rstrip("/")
+        return name if name.startswith("/") else f"{namespace}/{name}"
+
+
+def main() -> None:
+    run(SupervisorNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""Where things stand in the cell. The world: x away from the robot, y to its left, z up, table top at z = 0. Metres."""
+
+from __future__ import annotations
+
+import math
+
+from vla_mbpo_ros.sim.camera import Intrinsics, Pose, intrinsics, look_at
+
+SIDES = ("left", "right")
+ARM_BASES = {"left": (0.0, 0.22, 0.0), "right": (0.0, -0.22, 0.0)}
+HEAD_POSITION = (-0.06, 0.0, 0.80)
+HEAD_TARGET = (0.31, 0.0, 0.0)
+HEAD_FOVY_RAD = math.radians(43.0)  # as the colour camera of a D435i
+
+
+def head_pose() -> Pose:
+    """The head camera in the world."""
+    return look_at(HEAD_POSITION, HEAD_TARGET)
+
+
+def head_intrinsics(width: int, height: int) -> Intrinsics:
+    return intrinsics(width, height, HEAD_FOVY_RAD)
