@@ -79,7 +79,7 @@ def find_ros() -> list[Path]:
     raise SystemExit(
         f"{NAME}: no ROS 2 found to generate the messages with. Either source an install\n"
         "(`source /opt/ros/jazzy/setup.bash`), or put the ROS wheels into this environment\n"
-        "(`pip install -r requirements-build.txt`), or let `make setup` do it."
+        "(`pip install -c constraints.txt -r tools/requirements-build.txt`), or let `make setup` do it."
     )
 
 
@@ -110,7 +110,9 @@ def run_cmake(prefixes: list[Path]) -> Path:
     jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
     subprocess.run(configure, check=True, env=env)
     subprocess.run(["cmake", "--build", str(work / "cmake"), "--parallel", jobs], check=True, env=env)
-    subprocess.run(["cmake", "--install", str(work / "cmake")], check=True, env=env, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["cmake", "--install", str(work / "cmake")], check=True, env=env, stdout=subprocess.DEVNULL
+    )
     return stage
 
 
@@ -125,7 +127,10 @@ def cmake_environment(prefixes: list[Path]) -> dict[str, str]:
         folder
         for prefix in prefixes
         for name in names
-        for folder in (prefix / "lib" / name / "site-packages", prefix / "local" / "lib" / name / "dist-packages")
+        for folder in (
+            prefix / "lib" / name / "site-packages",
+            prefix / "local" / "lib" / name / "dist-packages",
+        )
         if folder.is_dir()
     ]
     own = Path(sysconfig.get_path("purelib"))  # on the path anyway; naming it again would only reorder it
@@ -159,9 +164,13 @@ def share_files(stage: Path) -> list[tuple[str, list[str]]]:
 
     Left out: CMake and shell files, which no one can use from a wheel, and the list of prefixes of the machine that built it.
     """
-    index = [p for p in (stage / "share" / "ament_index").rglob(NAME) if p.parent.name != "parent_prefix_path"]
+    index = [
+        p for p in (stage / "share" / "ament_index").rglob(NAME) if p.parent.name != "parent_prefix_path"
+    ]
     kept = ("package.xml", "launch", "config", *GENERATED)
-    share = [p for top in kept for p in [stage / "share" / NAME / top, *(stage / "share" / NAME / top).rglob("*")]]
+    share = [
+        p for top in kept for p in [stage / "share" / NAME / top, *(stage / "share" / NAME / top).rglob("*")]
+    ]
     folders: dict[str, list[str]] = {}
     for path in [*index, *share, *(stage / "lib" / NAME).glob("*")]:
         if path.is_file() and "__pycache__" not in path.parts:

@@ -25,8 +25,8 @@ def test_nodes_come_up_in_order_each_configured_then_activated() -> None:
         if step is None:
             break
         steps.append(step)
-        members.asked(step.node)
-        members.answered(step.node, True, now)
+        members.asked(step)
+        members.answered(step, True, now)
         states[step.node] = INACTIVE if step.transition == "configure" else ACTIVE
     assert steps == [Step(A, "configure"), Step(A, "activate"), Step(B, "configure"), Step(B, "activate")]
     assert members.problems(5) == []
@@ -67,8 +67,8 @@ def test_a_refused_transition_is_tried_again_later_and_later() -> None:
         members.heard(A, 1, UNCONFIGURED, "no camera", now)
         if members.next_step(now):
             tries.append(now)
-            members.asked(A)
-            members.answered(A, False, now)
+            members.asked(Step(A, "configure"))
+            members.answered(Step(A, "configure"), False, now)
         now += 0.5
     pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
     assert pauses == [1.0, 2.0, 4.0]
@@ -78,7 +78,7 @@ def test_a_refused_transition_is_tried_again_later_and_later() -> None:
 def test_nothing_is_asked_twice_while_an_answer_is_awaited() -> None:
     members = roster()
     members.heard(A, 1, UNCONFIGURED, "", 0)
-    members.asked(A)
+    members.asked(Step(A, "configure"))
     assert members.next_step(0) is None
 
 
@@ -88,3 +88,16 @@ def test_a_silent_node_is_named() -> None:
     members.heard(A, 1, ACTIVE, "", 4.0)
     assert members.silent(4.0) == [B]
     assert "silent for 4.0 s" in members.problems(4.0)[0]
+
+
+def test_a_heartbeat_that_is_older_than_our_own_transition_is_not_taken_for_a_persons_wish() -> None:
+    members = roster()
+    members.heard(A, 1, UNCONFIGURED, "", 0.0)
+    for index, transition in enumerate(("configure", "activate")):
+        step = Step(A, transition)
+        members.asked(step)
+        members.heard(A, 1, INACTIVE, "", 0.1 * index)  # may come before the answer, or after it
+        members.answered(step, True, 0.1 * index)
+        members.heard(A, 1, INACTIVE, "", 0.1 * index + 0.05)
+    assert members.members[A].state == ACTIVE
+    assert members.members[A].wanted == ACTIVE

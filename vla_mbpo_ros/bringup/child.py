@@ -54,7 +54,8 @@ class Child:
                 )
             except OSError as error:
                 raise GraphError(
-                    f"{spec.name} cannot be started: {error.strerror}: {spec.command[0]}.", "Check the installation."
+                    f"{spec.name} cannot be started: {error.strerror}: {spec.command[0]}.",
+                    "Check the installation.",
                 ) from error
 
     @property

@@ -8,7 +8,8 @@ from pathlib import Path
 
 PROFILE_NAMES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, Fast DDS 3
 _DISCOVERY_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
-_REACHES_OUT = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")  # would cross the machine's border
+# What would let discovery cross the machine's border.
+_REACHES_OUT = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PLAIN = {
     "PYTHONUNBUFFERED": "1",  # a node's last words are on disk before it dies
@@ -51,5 +52,7 @@ def _profile(profile: Path, base: Mapping[str, str]) -> tuple[dict[str, str], tu
         return {}, (f"Your own Fast DDS profile is used ({own[0]}={base[own[0]]}), not {profile}.",)
     rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if "fastrtps" not in rmw:
-        return {}, (f"RMW_IMPLEMENTATION is {rmw}: the Fast DDS profile has no effect; check large images yourself.",)
+        return {}, (
+            f"RMW_IMPLEMENTATION is {rmw}: the Fast DDS profile has no effect; check large images yourself.",
+        )
     return dict.fromkeys(PROFILE_NAMES, str(profile)), ()

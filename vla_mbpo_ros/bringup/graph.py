@@ -1,8 +1,7 @@
 """The node graph of a robot as data: which nodes, with what names, parameters and remaps, in what order.
 
-                 sim                                     hardware
-    sim_node ─> robot_node                  cameras (ours or external) ─> robot_node (driver or sink)
-        recorder_node, policy_node, chunk_executor_node; supervisor_node brings all up in order
+sim        sim_node ─> robot_node ─> recorder_node ─> policy_node ─> chunk_executor_node ─> supervisor_node
+hardware   cameras ─> robot_node ─> …               (no cameras of ours with `cameras:=external`)
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vla_mbpo_ros.bringup.environment import Environment, environment_for
 from vla_mbpo_ros.bringup.mapping import checked_mapping
@@ -50,6 +49,11 @@ class GraphSpec:
         return next(node for node in self.nodes if node.name == name)
 
     @property
+    def acts(self) -> bool:
+        """Whether the policy commands without a person's doing."""
+        return self.options.sim and self.options.act and self.options.policy != NO_POLICY
+
+    @property
     def remaps(self) -> Mapping[str, str]:
         """Our name -> the name on the wire, for a tool that looks at the graph."""
         return self.nodes[-1].remaps
@@ -68,14 +72,16 @@ def graph_for(options: Options, base: Mapping[str, str] | None = None) -> GraphS
         robot=robot,
         config=cfg,
         nodes=_nodes(options, cfg, {} if options.sim else mapping),
-        topics=tuple(topic for topic in contract if _promised(topic, options)),
+        topics=tuple(_as_given(topic, options) for topic in contract if _promised(topic, options)),
         environment=environment,
         notes=(*_notes(options, cfg), *environment.notes),
     )
 
 
 def _nodes(options: Options, cfg: Config, mapping: Mapping[str, str]) -> tuple[NodeSpec, ...]:
-    def node(executable: str, name: str = "", remaps: Mapping[str, str] | None = None, **more: ParameterValue) -> NodeSpec:
+    def node(
+        executable: str, name: str = "", remaps: Mapping[str, str] | None = None, **more: ParameterValue
+    ) -> NodeSpec:
         sim_time = {"use_sim_time": options.sim and executable != "sim_node"}  # sim_node makes the clock
         return NodeSpec(
             name=name or executable,
@@ -112,7 +118,15 @@ def _promised(topic: Topic, options: Options) -> bool:
         return False
     if options.policy == NO_POLICY and topic.name in _POLICY_TOPICS:
         return False
-    return not (options.cameras_from == "external" and topic.name.endswith("/frame_info"))  # a message of our own
+    is_ours = topic.name.endswith("/frame_info")  # no driver but ours knows this message
+    return not (is_ours and options.cameras_from == "external")
+
+
+def _as_given(topic: Topic, options: Options) -> Topic:
+    """Camera drivers publish camera_info with every image; only ours latches it."""
+    if options.cameras_from == "external" and topic.name.endswith("/camera_info"):
+        return replace(topic, kind="event")
+    return topic
 
 
 def _refuse_nonsense(options: Options) -> None:
@@ -123,9 +137,13 @@ def _refuse_nonsense(options: Options) -> None:
                 f"Leave {name} out, or start without sim.",
             )
         if not options.sim and source == "sim":
-            raise ConfigError(f"{name} is 'sim' without a simulation.", "Say sim as well, or choose another source.")
+            raise ConfigError(
+                f"{name} is 'sim' without a simulation.", "Say sim as well, or choose another source."
+            )
     if not _NAMESPACE.fullmatch(options.namespace):
-        raise ConfigError(f"'{options.namespace}' is no namespace.", "Use letters, digits and _, as in 'lab/robot_1'.")
+        raise ConfigError(
+            f"'{options.namespace}' is no namespace.", "Use letters, digits and _, as in 'lab/robot_1'."
+        )
 
 
 def _notes(options: Options, cfg: Config) -> tuple[str, ...]:

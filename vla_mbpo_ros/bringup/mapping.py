@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from vla_mbpo_ros.errors import ConfigError, UnknownName
 
-DRIVER_TOPICS = ("driver/joint_states", "driver/command", "deadman")  # of the graph, but not of a bag's contract
+# Of the graph, but not of a bag's contract.
+DRIVER_TOPICS = ("driver/joint_states", "driver/command", "deadman")
 _TOPIC = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -19,7 +20,9 @@ def checked_mapping(topics: Mapping[str, str], known: Iterable[str]) -> dict[str
         if ours not in names:
             raise UnknownName("topic", ours, names, "topics")
         if not _TOPIC.fullmatch(theirs):
-            raise ConfigError(f"'{theirs}' (topics.{ours}) is no topic name.", "Write it as in `ros2 topic list`.")
+            raise ConfigError(
+                f"'{theirs}' (topics.{ours}) is no topic name.", "Write it as in `ros2 topic list`."
+            )
     twice = [theirs for theirs, count in Counter(topics.values()).items() if count > 1]
     if twice:
         ours = ", ".join(name for name, theirs in topics.items() if theirs == twice[0])

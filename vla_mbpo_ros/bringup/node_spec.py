@@ -18,7 +18,8 @@ class NodeSpec:
     executable: str
     namespace: str = ""
     log_level: str = "info"
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)  # beyond the graph's parameter file
+    # Beyond the graph's parameter file.
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     remaps: Mapping[str, str] = field(default_factory=dict)
     lifecycle: bool = True
     respawn: bool = True

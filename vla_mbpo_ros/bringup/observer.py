@@ -14,7 +14,7 @@ from typing import Any
 
 from vla_mbpo_ros.bringup.graph import GraphSpec
 from vla_mbpo_ros.bringup.rates import TopicCount, cdr_stamp_ns
-from vla_mbpo_ros.errors import GraphError, MissingDependency
+from vla_mbpo_ros.errors import MissingDependency
 from vla_mbpo_ros.robots.contract import Topic
 
 _STAMPLESS = ("std_msgs/",)  # neither Header nor Time in front: counted, not timed
@@ -89,7 +89,9 @@ class Observer:
 
         for topic in self._graph.topics:
             callback = partial(self._on_message, topic.name, not topic.type.startswith(_STAMPLESS))
-            self.node.create_subscription(message_class(topic.type), topic.name, callback, _qos(topic), raw=True)
+            self.node.create_subscription(
+                message_class(topic.type), topic.name, callback, _qos(topic), raw=True
+            )
         best_effort = _qos(Topic("", "", "event"))
         self.node.create_subscription(Heartbeat, "heartbeat", self._on_heartbeat, best_effort)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, best_effort)
@@ -117,19 +119,9 @@ def message_class(name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"{package}.{kind}"), message)
     except (ImportError, AttributeError) as error:
-        raise MissingDependency(f"The message {name} is not installed: {error}.", "See `vla-mbpo doctor`.") from error
-
-
-def wait_until_active(observer: Observer, timeout_s: float, step: Any) -> None:
-    """Spin until every lifecycle node is active; `step` is called a few times a second."""
-    end = time.monotonic() + timeout_s
-    while waiting := observer.inactive():
-        if time.monotonic() > end:
-            raise GraphError(
-                f"Not active after {timeout_s:.0f} s: {', '.join(waiting)}.", "Their logs in the run's folder say why."
-            )
-        step()
-        observer.spin(0.1)
+        raise MissingDependency(
+            f"The message {name} is not installed: {error}.", "See `vla-mbpo doctor`."
+        ) from error
 
 
 def _import_rclpy() -> Any:

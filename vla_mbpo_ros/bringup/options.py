@@ -15,7 +15,10 @@ from vla_mbpo_ros.errors import ConfigError, UnknownName
 AUTO = "auto"
 NO_POLICY = "none"
 _POLICIES = PolicyConfig.__dataclass_fields__["kind"].metadata["leaf"].choices
-_TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_TRUTH = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,22 @@ class Options:
     )
     instruction: str = _argument("", "What the policy is asked to do; empty takes the configuration's.")
     act: bool = _argument(
-        True, "In simulation: arm and enable from the start. A real robot always waits for a person to arm it."
+        True,
+        "In simulation: arm and enable from the start. A real robot always waits for a person to arm it.",
     )
     record: bool = _argument(True, "Start the recorder; it writes a bag when it is told to.")
     namespace: str = _argument("", "ROS namespace of the whole graph; empty for none.")
     config: str = _argument("", "YAML file with settings; empty takes the robot's own in config/.")
-    set: tuple[str, ...] = _argument((), "Single settings over the file, as name=value; see `vla-mbpo config`.")
-    log_level: str = _argument("info", "Least severe log that nodes write.", ("debug", "info", "warn", "error", "fatal"))
+    set: tuple[str, ...] = _argument(
+        (), "Single settings over the file, as name=value; see `vla-mbpo config`."
+    )
+    log_level: str = _argument(
+        "info", "Least severe log that nodes write.", ("debug", "info", "warn", "error", "fatal")
+    )
     respawn: bool = _argument(True, "Start a node again that died.")
-    supervise: bool = _argument(True, "Let supervisor_node bring the nodes up in order; else each starts by itself.")
+    supervise: bool = _argument(
+        True, "Let supervisor_node bring the nodes up in order; else each starts by itself."
+    )
 
     @property
     def cameras_from(self) -> str:
@@ -107,7 +117,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for item in ARGUMENTS:
         flag = "--" + item.name.replace("_", "-")
         if isinstance(item.default, bool):
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=item.default, help=item.doc)
+            group.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=item.default, help=item.doc
+            )
         elif isinstance(item.default, tuple):
             group.add_argument(flag, action="append", default=[], metavar="NAME=VALUE", help=item.doc)
         else:

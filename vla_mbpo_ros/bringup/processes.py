@@ -1,5 +1,7 @@
 """A graph as plain processes: started together, watched, restarted, stopped together. No ROS launch is needed.
 
+For example:
+
     with Processes(children_of(graph, run), run.logs) as processes:
         while busy():
             processes.check()      # a few times a second: echoes logs, starts again what died, or raises GraphError
@@ -12,7 +14,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -25,7 +27,7 @@ from vla_mbpo_ros.errors import GraphError
 # How a group of processes is asked to end, and how long it may take. A recorder closes its bag on the first.
 STOP_STEPS = ((signal.SIGINT, 8.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0))
 _LOOK_S = 0.02  # between two looks while stopping
-_LAST_LINES = 5  # of a log, quoted in an error
+_KEPT_LINES, _QUOTED_LINES = 20, 3  # of a log, for an error
 
 
 def children_of(graph: GraphSpec, run: RunFolder, base: Mapping[str, str] | None = None) -> list[ChildSpec]:
@@ -55,13 +57,13 @@ class Processes:
         self,
         specs: Sequence[ChildSpec],
         logs: Path,
-        limits: RestartLimits = RestartLimits(),
+        limits: RestartLimits | None = None,
         echo: Echo = echo_to_stderr,
     ) -> None:
         self._specs, self._logs, self._echo = specs, logs, echo
         self._running: dict[str, Child] = {}
-        self._records = {spec.name: RestartRecord(limits) for spec in specs}
-        self._last_lines: dict[str, deque[str]] = {spec.name: deque(maxlen=_LAST_LINES) for spec in specs}
+        self._records = {spec.name: RestartRecord(limits or RestartLimits()) for spec in specs}
+        self._last_lines: dict[str, deque[str]] = {spec.name: deque(maxlen=_KEPT_LINES) for spec in specs}
         self.restarts = dict.fromkeys(self._records, 0)
         self.errors: list[str] = []  # one sentence for each death
 
@@ -69,7 +71,9 @@ class Processes:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -134,7 +138,7 @@ class Processes:
         deaths = len(self._records[spec.name].deaths_s)
         times = f" {deaths} times" if deaths > 1 else ""
         reason = f" ({HOPELESS[code]})" if code in HOPELESS else ""
-        said = " | ".join(line.strip() for line in self._last_lines[spec.name] if line.strip()) or "nothing"
+        said = " | ".join(_telling(self._last_lines[spec.name])) or "nothing"
         return GraphError(
             f"{spec.name} ended{times}, last with {exit_text(code)}{reason}. It said: {said}",
             f"Its whole log is {self._logs / (spec.name + '.log')}.",
@@ -151,3 +155,9 @@ class Processes:
         end = time.monotonic() + patience_s
         while self._alive() and time.monotonic() < end:
             time.sleep(_LOOK_S)
+
+
+def _telling(lines: Iterable[str]) -> list[str]:
+    """The last lines without the frames of a traceback, which are for the log."""
+    kept = [line.strip() for line in lines if line.strip() and not line.startswith((" ", "Traceback"))]
+    return kept[-_QUOTED_LINES:]

@@ -61,7 +61,9 @@ def _from_options(options: Options, cfg: Config) -> dict[str, Any]:
     if options.cameras_from == "synthetic":
         changes.update({f"cameras.{name}.driver": "synthetic" for name in cfg.cameras})
     if options.sim:
-        changes.update({"gate.armed": options.act, "executor.enabled": options.act, "policy.start": options.act})
+        changes.update(
+            {"gate.armed": options.act, "executor.enabled": options.act, "policy.start": options.act}
+        )
         changes["gate.command_type"] = "none"
     return changes
 

@@ -19,7 +19,9 @@ def share_file(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     places = ", ".join(str(folder) for folder in tried)
-    raise MissingDependency(f"{name} was not found in {places}.", "Install vla_mbpo_ros again; see README.md.")
+    raise MissingDependency(
+        f"{name} was not found in {places}.", "Install vla_mbpo_ros again; see README.md."
+    )
 
 
 def share_folders() -> Iterator[Path]:

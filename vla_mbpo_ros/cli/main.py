@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ from vla_mbpo_ros.errors import VlaMbpoError
 
 COMMANDS = (
     "up",
-    "doctor",
     "config",
     "bench",
 )
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             say("Interrupted.")
             return _INTERRUPTED
         except BrokenPipeError:  # the reader of our output has gone, as in `vla-mbpo config | head`
-            sys.stderr.close()
-            return 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains at exit
+            return VlaMbpoError.exit_code
         except Exception as error:
             if args.debug:
                 raise
@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """All commands; each module adds itself."""
     parser = argparse.ArgumentParser(
-        prog="vla-mbpo", description="Improve a robot's policy inside a world model learnt from its own recordings."
+        prog="vla-mbpo",
+        description="Improve a robot's policy inside a world model learnt from its own recordings.",
     )
     parser.add_argument("--version", action="version", version=f"vla-mbpo {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -72,7 +73,9 @@ def _end_in_order_on_sigterm() -> None:
 
 
 def _unexpected(error: Exception) -> VlaMbpoError:
-    return VlaMbpoError(f"Unexpected {type(error).__name__}: {error}.", "Run it again with --debug and report it.")
+    return VlaMbpoError(
+        f"Unexpected {type(error).__name__}: {error}.", "Run it again with --debug and report it."
+    )
 
 
 if __name__ == "__main__":

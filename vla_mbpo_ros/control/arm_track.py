@@ -60,13 +60,14 @@ class ArmTrack:
     def hold(self) -> FloatArray | None:
         """(N,) what keeps the arm where it is; None before the first joint state.
 
-        The measured position is latched at the first hold: asked anew each time, an arm that sags would creep.
+        The measured position is latched at the first hold: asked anew each time, a sagging arm would creep.
         """
         start = self._start()
         if start is None:
             return None
-        self._target = np.where(self._robot.is_velocity, 0.0, start)
-        return self._target.copy()
+        target: FloatArray = np.where(self._robot.is_velocity, 0.0, start)
+        self._target = target
+        return target.copy()
 
     def move(self, values: FloatArray, stamp_ns: int, scale: float) -> tuple[FloatArray, bool]:
         """(N,) the new target: the admissible values nearest to `values`; and whether they differ."""

@@ -44,7 +44,8 @@ _REFUSAL_SHOWN_NS = 1_000_000_000  # the last refusal is reported for this long
 
 class Gate:
     def __init__(self, robot: RobotSpec, cfg: GateConfig, control_dt_ns: int) -> None:
-        self._robot = robot
+        """Commands for any other robot than `robot.id` are refused."""
+        self._robot, self._robot_id = robot, robot.id
         self._arm = ArmTrack(robot, control_dt_ns)
         self._lease = Lease(cfg.sources, 0)
         self._interlock = Interlock(cfg.armed, cfg.require_deadman, 0)

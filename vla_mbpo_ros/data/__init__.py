@@ -5,7 +5,8 @@
     bags/reader.py        bag -> bytes and messages, by the definitions inside the bag
     bags/report.py        does a bag have every topic of the contract, at its rate, with no gap?
     facts.py              what is said of an episode: instruction, outcome, policy, robot
+    alignment.py          one rule for what belongs together, live and offline
 
-No ROS and no torch. Imports `messages`, `robots`, `schema` and `errors`; may be imported by `policy`, `evaluation`
-and the shells.
+No ROS and no torch. Imports `messages`, `robots`, `schema` and `errors`; may be imported by `policy`,
+`evaluation` and the shells.
 """

@@ -1,8 +1,13 @@
-"""Message <-> array. Decoders read attributes; encoders get the message class, or a message to fill, as an argument.
+"""Message <-> array. Decoders read attributes; encoders get the message class as an argument.
 
-So nothing of ROS is imported here: the same code reads what rclpy received, what `rosbags` read from a bag, and the
-plain objects of tests. Vectors are brought into the robot's order by joint *name*; what does not fit the contract
-is refused with a `ContractError` that names cause and cure.
+So nothing of ROS is imported here: the same code reads what rclpy received, what `rosbags` read from a bag,
+and the plain objects of tests. Vectors are brought into the robot's order by joint *name*; what does not fit
+the contract is refused with a `ContractError` that names cause and cure.
+
+    stamps        nanoseconds <-> Time           joints       JointState, JointCommand
+    header        stamp of serialised messages   chunks       ActionChunk
+    images        Image, colour and depth        status       ExecutorStatus, SafetyState
+    camera_info   CameraInfo, FrameInfo          columns      numbers in the robot's order
 
 Imports `robots`, `schema` and `errors`. Every room above may import this one.
 """

@@ -14,12 +14,12 @@ from vla_mbpo_ros.schema import ActionChunk
 
 
 def decode_chunk(message: Any, robot: RobotSpec) -> ActionChunk:
-    """Form only: whether it is finite, new and long enough to be used is for the executor to judge."""
+    """Form only: whether it is finite, new and long enough is for the executor to judge."""
     what = f"Chunk {message.chunk_id}"
-    if message.robot_id != robot.name:
+    if message.robot_id != robot.id:
         raise ContractError(
-            f"{what} is for the robot '{message.robot_id}', this is '{robot.name}'.",
-            "Start policy_node with the right `robot`, or give each robot its own ROS_DOMAIN_ID.",
+            f"{what} is for the robot '{message.robot_id}', this is '{robot.id}'.",
+            "Start policy_node with the right `robot_id`, or give each robot its own ROS_DOMAIN_ID.",
         )
     if len(message.names) != robot.dof:
         raise ContractError(
@@ -46,7 +46,8 @@ def decode_chunk(message: Any, robot: RobotSpec) -> ActionChunk:
 def encode_chunk(chunk: ActionChunk, robot: RobotSpec, chunk_class: Any) -> Any:
     if chunk.values.ndim != 2 or chunk.values.shape[1] != robot.dof:
         raise ContractError(
-            f"Chunk {chunk.chunk_id} has the shape {chunk.values.shape}, {robot.name} has {robot.dof} joints.",
+            f"Chunk {chunk.chunk_id} has the shape {chunk.values.shape},"
+            f" {robot.name} has {robot.dof} joints.",
             f"Let the policy propose (steps, {robot.dof}).",
         )
     message = chunk_class()
@@ -54,7 +55,7 @@ def encode_chunk(chunk: ActionChunk, robot: RobotSpec, chunk_class: Any) -> Any:
     time_class = type(message.header.stamp)
     message.source_names = list(chunk.source_stamps_ns)
     message.source_stamps = [from_ns(stamp, time_class) for stamp in chunk.source_stamps_ns.values()]
-    message.chunk_id, message.robot_id = chunk.chunk_id, robot.name
+    message.chunk_id, message.robot_id = chunk.chunk_id, robot.id
     message.instruction, message.policy_version = chunk.instruction, chunk.policy_version
     message.names, message.modes = list(robot.names), mode_array(robot)
     message.horizon, message.dt_ns = chunk.horizon, chunk.dt_ns

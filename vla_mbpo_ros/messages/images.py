@@ -3,11 +3,11 @@
     encoding                      channels   decoded by     into
     rgb8, bgr8, rgba8, bgra8      3 or 4     decode_image   (H, W, 3) uint8 RGB; alpha is dropped
     mono8                         1          decode_image   (H, W, 3) uint8, three equal channels
-    16UC1, mono16                 1          decode_depth   (H, W) float32 [m]; counted in mm, 0 is NaN (REP 118)
+    16UC1, mono16                 1          decode_depth   (H, W) float32 [m]; sent in mm, 0 is NaN (REP 118)
     32FC1                         1          decode_depth   (H, W) float32 [m]
 
-Images are views of the message's own memory wherever strides can say what is wanted: nothing is copied, the message
-lives as long as the view, and a mono8 image is read-only. Rows may be padded (`step`).
+Images are views of the message's own memory: nothing is copied, the message lives as long as the view, and
+what comes from mono8 or from immutable bytes is read-only. Rows may be padded (`step`).
 """
 
 from __future__ import annotations
@@ -67,17 +67,18 @@ def decode_depth(message: Any) -> DepthArray:
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     raw = np.ascontiguousarray(_rows(message, dtype.itemsize)).view(dtype)
     if kind == "f4":
-        return raw.astype(np.float32, copy=False)
-    depth: DepthArray = raw.astype(np.float32) * _MM
-    depth[raw == 0] = np.nan
-    return depth
+        metres: DepthArray = raw.astype(np.float32, copy=False)
+    else:
+        metres = raw.astype(np.float32) * _MM
+        metres[raw == 0] = np.nan
+    return metres
 
 
 def fill_image(message: Any, image: ImageArray, stamp_ns: int, frame_id: str) -> None:
     """Write an (H, W, 3) RGB image into a message as rgb8; keep one message a publisher and fill it again.
 
-    Replacing the bytes inside the existing array is the fastest way that rclpy has, by a factor of a thousand over
-    assigning an ndarray. Views that `decode_image` made of this very message must be gone by then.
+    Replacing the bytes inside the existing array is the fastest way that rclpy has: a thousand times
+    faster than assigning an ndarray. No view that `decode_image` made of this very message may be alive.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ContractError(f"An image is {image.dtype} {image.shape}.", "Give (height, width, 3) uint8 RGB.")

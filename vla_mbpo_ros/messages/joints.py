@@ -58,7 +58,7 @@ def decode_command(message: Any, robot: RobotSpec) -> Command:
 def encode_command(command: Command, robot: RobotSpec, joint_command_class: Any) -> Any:
     message = joint_command_class()
     fill_stamp(message.header.stamp, command.stamp_ns)
-    message.robot_id, message.source = robot.name, command.source
+    message.robot_id, message.source = robot.id, command.source
     message.chunk_id, message.step = command.chunk_id, command.step
     message.names, message.modes = list(robot.names), mode_array(robot)
     message.values = double_array(_vector(command.values, robot))

@@ -12,10 +12,16 @@ from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.control.executor import ChunkExecutor
 from vla_mbpo_ros.errors import VlaMbpoError
 from vla_mbpo_ros.messages.chunks import decode_chunk
-from vla_mbpo_ros.messages.joints import decode_joint_state, encode_joint_command
-from vla_mbpo_ros.messages.stamps import stamp_ns
-from vla_mbpo_ros.messages.status import copy_fields
-from vla_mbpo_ros.msg import ActionChunk, ExecutorStatus, JointCommand, SimState, TickDone
+from vla_mbpo_ros.messages.joints import decode_joint_state, encode_command
+from vla_mbpo_ros.messages.stamps import to_ns
+from vla_mbpo_ros.messages.status import encode_status
+from vla_mbpo_ros.msg import (
+    ActionChunk,
+    ExecutorStatus,
+    JointCommand,
+    SimState,
+    TickDone,
+)
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 
@@ -59,7 +65,7 @@ class ChunkExecutorNode(ManagedNode):
     def _on_chunk(self, message: ActionChunk) -> None:
         self._newest_chunk = message.chunk_id
         try:
-            chunk = decode_chunk(message, self.robot, self.robot_id)
+            chunk = decode_chunk(message, self.robot)
         except VlaMbpoError as error:
             self._executor.refuse(error)
             self.complain(error)
@@ -86,8 +92,8 @@ class ChunkExecutorNode(ManagedNode):
     def _tick(self, now_ns: int) -> None:
         command = self._executor.command(now_ns)
         if command is not None:
-            self._command_pub.publish(encode_joint_command(JointCommand, command, self.robot, self.robot_id))
-        self._status_pub.publish(copy_fields(self._executor.status(now_ns), ExecutorStatus))
+            self._command_pub.publish(encode_command(command, self.robot, JointCommand))
+        self._status_pub.publish(encode_status(self._executor.status(now_ns), ExecutorStatus))
 
     # -- lock-step: a tick waits until the policy has answered everything that could matter for it -----------------
 
@@ -102,7 +108,7 @@ class ChunkExecutorNode(ManagedNode):
         self.every(POLL_S, self._advance)
 
     def _on_clock(self, message: ClockMessage) -> None:
-        self._pending_ns, self._since_s = stamp_ns(message.clock), time.monotonic()
+        self._pending_ns, self._since_s = to_ns(message.clock), time.monotonic()
         self._advance()
 
     def _on_sim_state(self, message: SimState) -> None:
@@ -127,14 +133,16 @@ class ChunkExecutorNode(ManagedNode):
         if answer is None or pending is None or not self._executor.enabled:
             return True
         arrived = answer.chunk_id in (0, self._newest_chunk)
-        return arrived and stamp_ns(answer.stamp) >= pending - self._latency_ns
+        return arrived and to_ns(answer.stamp) >= pending - self._latency_ns
 
     def _waited_too_long(self) -> bool:
         waited_s = time.monotonic() - self._since_s
         if waited_s < self.cfg.executor.policy_wait_s:
             return False
         self._answered = None
-        self.complain(f"No answer from the policy for {waited_s:.1f} s; going on without. See the log of policy_node.")
+        self.complain(
+            f"No answer from the policy for {waited_s:.1f} s; going on without. See the log of policy_node."
+        )
         return True
 
 

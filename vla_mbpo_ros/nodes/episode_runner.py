@@ -43,7 +43,9 @@ class EpisodeRunner:
         self._calls, self._cfg, self._now_ns = calls, cfg, now_ns
         self.sim = SimState()  # the newest
 
-    async def run(self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
+    async def run(
+        self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]
+    ) -> None:
         """Fill in `episode`; whatever happens, the arm is disarmed and the bag is closed."""
         try:
             phase("gate")
@@ -71,7 +73,9 @@ class EpisodeRunner:
             started = await self._calls.must(StartEpisode, "recorder/start", begin, CALL_S + STALL_S)
             episode.episode_id, episode.bag_path = started.episode_id, started.bag_path
 
-    async def _act(self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
+    async def _act(
+        self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]
+    ) -> None:
         episode.start_ns = last_ns = self._now_ns()
         first_step, success_ns = self.sim.step, 0
         while True:

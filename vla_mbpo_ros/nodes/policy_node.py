@@ -14,11 +14,12 @@ from std_msgs.msg import String
 
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.data.alignment import Aligner
-from vla_mbpo_ros.errors import StaleError
+from vla_mbpo_ros.devices.cameras.watch import FrozenFrameDetector
+from vla_mbpo_ros.errors import DeviceError, StaleError
 from vla_mbpo_ros.messages.chunks import encode_chunk
-from vla_mbpo_ros.messages.images import decode_image
+from vla_mbpo_ros.messages.images import decode_frame
 from vla_mbpo_ros.messages.joints import decode_joint_state
-from vla_mbpo_ros.messages.stamps import stamp_ns
+from vla_mbpo_ros.messages.stamps import to_ns
 from vla_mbpo_ros.msg import ActionChunk as ActionChunkMessage
 from vla_mbpo_ros.msg import SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
@@ -40,6 +41,11 @@ class PolicyNode(ManagedNode):
         self._dt_ns = round(1e9 / self.cfg.control_hz)
         self._policy = make_policy(self.cfg.policy, self.robot, self.cfg.control_hz)
         self._aligner = Aligner(self._max_ages(self.cfg))
+        self._frozen = {
+            # A simulated camera before a still scene rightly sends equal pictures.
+            name: FrozenFrameDetector(name, camera.max_age_s, pixels=not self.simulated)
+            for name, camera in self.cfg.cameras.items()
+        }
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy")
         self._inference: Future[ActionChunk] | None = None
         self._instruction = self.cfg.instruction if self.cfg.policy.start else ""
@@ -88,7 +94,11 @@ class PolicyNode(ManagedNode):
     # -- inputs --------------------------------------------------------------------------------------------------
 
     def _on_image(self, camera: str, message: Image) -> None:
-        self._add(camera, stamp_ns(message.header.stamp), decode_image(message))
+        frame = decode_frame(message)
+        self._watches[camera].problem = problem = self._frozen[camera].see(frame, self.now_ns())
+        if problem:
+            raise DeviceError(problem)
+        self._add(camera, frame.stamp_ns, frame.image)
 
     def _on_joints(self, message: JointStateMessage) -> None:
         state = decode_joint_state(message, self.robot)
@@ -127,7 +137,7 @@ class PolicyNode(ManagedNode):
         """Answer the current tick at once if nothing is due, else when all of its parts are here."""
         if self._sim is None or self._inference is not None:
             return
-        tick_ns = stamp_ns(self._sim.header.stamp)
+        tick_ns = to_ns(self._sim.header.stamp)
         if not self._is_due(tick_ns):
             self._tick_is_done()
         elif all(self._aligner.newest_ns(name) >= tick_ns for name in (*self._sim.published, JOINTS)):
@@ -191,7 +201,7 @@ class PolicyNode(ManagedNode):
         try:
             chunk = inference.result()
             self._newest_id = chunk.chunk_id
-            self._chunk_pub.publish(encode_chunk(ActionChunkMessage, chunk, self.robot, self.robot_id))
+            self._chunk_pub.publish(encode_chunk(chunk, self.robot, ActionChunkMessage))
         finally:
             if self.simulated:
                 self._tick_is_done()

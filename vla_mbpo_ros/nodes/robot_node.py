@@ -14,8 +14,13 @@ from vla_mbpo_ros.control.gate import Gate
 from vla_mbpo_ros.control.safety import Refusal
 from vla_mbpo_ros.devices.arms.sink import SinkArm
 from vla_mbpo_ros.errors import ConfigError, DeviceError, VlaMbpoError
-from vla_mbpo_ros.messages.joints import decode_joint_command, decode_joint_state, encode_joint_command, encode_joint_state
-from vla_mbpo_ros.messages.status import copy_fields
+from vla_mbpo_ros.messages.joints import (
+    decode_command,
+    decode_joint_state,
+    encode_command,
+    encode_joint_state,
+)
+from vla_mbpo_ros.messages.status import encode_status
 from vla_mbpo_ros.msg import JointCommand, SafetyState, SimState
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.external_command import external_command
@@ -36,7 +41,7 @@ class RobotNode(ManagedNode):
         self._dt_ns = round(1e9 / self.cfg.control_hz)
         if self.cfg.gate.armed and not self.simulated:
             raise ConfigError("gate.armed is for simulations only.", "Arm a robot by the service robot/arm.")
-        self._gate = Gate(self.robot, self.cfg.gate, self._dt_ns, self.robot_id)
+        self._gate = Gate(self.robot, self.cfg.gate, self._dt_ns)
         self._state_ns = 0  # stamp of the newest joint state
         self._told_ns = 0  # stamp of the newest executed command
         self._sim_episode = 0
@@ -77,7 +82,9 @@ class RobotNode(ManagedNode):
             self.sub(JointStateMessage, "driver/joint_states", self._on_driver_joints, qos.STATE)
         self.sub(JointCommand, "joint_command", self._on_command, qos.STATE)
         self.sub(Bool, "estop", self._on_estop, qos.LATCHED)
-        self.sub(Bool, "deadman", lambda message: self._gate.deadman(message.data, self.now_ns()), qos.COMMAND)
+        self.sub(
+            Bool, "deadman", lambda message: self._gate.deadman(message.data, self.now_ns()), qos.COMMAND
+        )
         if self.simulated:
             self.sub(SimState, "sim/state", self._on_sim_state, qos.EVENT)
         self.serve(SetBool, "robot/arm", self._on_arm)
@@ -95,7 +102,7 @@ class RobotNode(ManagedNode):
         """A new joint state is a new tick: with nobody in control it is answered by a hold at once."""
         self._gate.observe(state)
         self._state_ns = state.stamp_ns
-        self._joints_pub.publish(encode_joint_state(JointStateMessage, self.robot, state))
+        self._joints_pub.publish(encode_joint_state(state, self.robot, JointStateMessage))
         if self._gate.tick(self._time_ns(), time.monotonic_ns()):
             self._hold()
 
@@ -113,7 +120,7 @@ class RobotNode(ManagedNode):
     def _on_command(self, message: JointCommand) -> None:
         now_ns = self._time_ns()
         try:
-            command = decode_joint_command(message, self.robot)
+            command = decode_command(message, self.robot)
         except VlaMbpoError as error:
             outcome: Command | Refusal = self._gate.refuse(message.source, error, now_ns)
         else:
@@ -145,7 +152,7 @@ class RobotNode(ManagedNode):
 
     def _execute(self, command: Command) -> None:
         self._told_ns = command.stamp_ns
-        self._executed_pub.publish(encode_joint_command(JointCommand, command, self.robot, self.robot_id))
+        self._executed_pub.publish(encode_command(command, self.robot, JointCommand))
         if self._external:
             self._external_pub.publish(self._external.encode(command))
         if self.cfg.gate.driver == "sink":
@@ -155,7 +162,7 @@ class RobotNode(ManagedNode):
 
     def _publish_safety(self) -> None:
         self._safety_s = time.monotonic()
-        self._safety_pub.publish(copy_fields(self._gate.safety(self._time_ns()), SafetyState))
+        self._safety_pub.publish(encode_status(self._gate.safety(self._time_ns()), SafetyState))
         if self._gate.holder != self._control_source:
             self._control_source = self._gate.holder
             self._source_pub.publish(String(data=self._control_source))

@@ -20,20 +20,23 @@ Any other exception is a defect: it ends the process, and the supervisor starts 
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from copy import copy  # overriding changes a profile in place
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import rclpy
 from lifecycle_msgs.msg import State
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle.node import LifecycleNodeMixin
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
@@ -80,7 +83,9 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         self._heartbeat = self.create_publisher(Heartbeat, "heartbeat", qos.HEARTBEAT)
         self._diagnostics = self._make_diagnostics()
         self.create_timer(self.cfg.runtime.heartbeat_s, self._beat, clock=self.steady_clock)
-        self.create_timer(self.cfg.runtime.diagnostics_s, self._diagnostics.force_update, clock=self.steady_clock)
+        self.create_timer(
+            self.cfg.runtime.diagnostics_s, self._diagnostics.force_update, clock=self.steady_clock
+        )
 
     # -- for subclasses ------------------------------------------------------------------------------------------
 
@@ -108,7 +113,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
 
     @property
     def robot(self) -> RobotSpec:
-        return get_robot(self.cfg.robot)
+        return replace(get_robot(self.cfg.robot), robot_id=self.robot_id)
 
     @property
     def robot_id(self) -> str:
@@ -130,19 +135,46 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         publisher = self.create_publisher(kind, topic, copy(profile), qos_overriding_options=_overridable())
         return self._keep(self.destroy_publisher, publisher)
 
-    def sub(self, kind: type, topic: str, callback: Callable[..., None], profile: QoSProfile, **options: Any) -> Any:
+    def sub(
+        self, kind: type, topic: str, callback: Callable[..., None], profile: QoSProfile, **options: Any
+    ) -> Any:
         subscription = self.create_subscription(
-            kind, topic, self._guarded(callback), copy(profile), qos_overriding_options=_overridable(), **options
+            kind,
+            topic,
+            self._guarded(callback),
+            copy(profile),
+            qos_overriding_options=_overridable(),
+            **options,
         )
         return self._keep(self.destroy_subscription, subscription)
 
-    def serve(self, kind: type, name: str, answer: Callable[[Any, Any], None]) -> Any:
-        """A service whose `answer(request, response)` fills the response; an error becomes `success=false`."""
+    def sub_raw(
+        self, kind: type, topic: str, callback: Callable[[bytes, dict[str, int]], None], profile: QoSProfile
+    ) -> Any:
+        """A subscription that gives serialised bytes and what the middleware knows of them."""
+        guarded = self._guarded(callback)
 
-        def handle(request: Any, response: Any) -> Any:
+        def call(data: bytes, info: dict[str, int]) -> None:  # rclpy counts the parameters
+            guarded(data, info)
+
+        options = _overridable()
+        subscription = self.create_subscription(
+            kind, topic, call, copy(profile), raw=True, qos_overriding_options=options
+        )
+        return self._keep(self.destroy_subscription, subscription)
+
+    def serve(self, kind: type, name: str, answer: Callable[[Any, Any], Any]) -> Any:
+        """A service whose `answer(request, response)`, plain or async, fills the response.
+
+        An error of our tree becomes `success=false` with its sentence.
+        """
+
+        async def handle(request: Any, response: Any) -> Any:
             try:
                 self._require_active()
-                answer(request, response)
+                waiting = answer(request, response)
+                if inspect.isawaitable(waiting):
+                    await waiting
             except VlaMbpoError as error:
                 self.get_logger().warning(f"{name}: {error}")
                 response.success, response.message = False, str(error)
@@ -189,6 +221,14 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("shut down", self.close)
 
+    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:  # noqa: N802
+        """Takes the place of rclpy's own, which lets an impossible request (a repeated one, say) end the process."""
+        try:
+            return LifecycleNodeMixin._LifecycleNodeMixin__change_state(self, transition_id)
+        except RCLError:
+            self.get_logger().warning(f"Transition {transition_id} is not possible: {self.get_name()} is {self._state_label()}.")
+            return TransitionCallbackReturn.FAILURE
+
     def close(self) -> None:
         """Stop in order, whatever the state."""
         if self.is_active:
@@ -219,7 +259,9 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
     def _require_active(self) -> None:
         if not self.is_active:
             label = self._state_machine.current_state[1]
-            raise VlaMbpoError(f"{self.get_name()} is {label}.", "Activate it, or wait until the supervisor has.")
+            raise VlaMbpoError(
+                f"{self.get_name()} is {label}.", "Activate it, or wait until the supervisor has."
+            )
 
     def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
         def call(*args: Any) -> None:
@@ -250,7 +292,9 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         self._heartbeat.publish(Heartbeat(node=name, pid=os.getpid(), state=state, detail=self.detail))
 
     def _make_diagnostics(self) -> Any:
-        updater = diagnostics.Updater(self, period=3600.0)  # driven by our timer: simulated time may stand still
+        updater = diagnostics.Updater(
+            self, period=3600.0
+        )  # driven by our timer: simulated time may stand still
         updater.setHardwareID(self.robot_id)
         updater.add("state", self._diagnose_state)
         updater.add("inputs", self._diagnose_inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -10,16 +11,16 @@ from sensor_msgs.msg import CameraInfo, Image
 from sensor_msgs.msg import JointState as JointStateMessage
 
 from vla_mbpo_ros.errors import ContractError
-from vla_mbpo_ros.messages.camera_info import encode_camera_info
-from vla_mbpo_ros.messages.images import ImageEncoder
-from vla_mbpo_ros.messages.joints import decode_joint_command, encode_joint_state
-from vla_mbpo_ros.messages.stamps import stamp_ns, to_stamp
+from vla_mbpo_ros.messages.camera_info import encode_camera_info, encode_frame_info
+from vla_mbpo_ros.messages.images import fill_image
+from vla_mbpo_ros.messages.joints import decode_command, encode_joint_state
+from vla_mbpo_ros.messages.stamps import fill_stamp, to_ns
 from vla_mbpo_ros.msg import FrameInfo, JointCommand, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
-from vla_mbpo_ros.schema import JointState
+from vla_mbpo_ros.schema import Frame
+from vla_mbpo_ros.sim.factory import make_twin
 from vla_mbpo_ros.sim.lockstep import Lockstep
-from vla_mbpo_ros.sim.twin import Twin
 from vla_mbpo_ros.srv import Reset
 
 START_NS = 1_000_000_000  # simulated time starts at one second: zero means "no time yet" in ROS
@@ -34,7 +35,7 @@ class SimNode(ManagedNode):
 
     def build(self) -> None:
         self._dt_ns = round(1e9 / self.cfg.control_hz)
-        self._twin = Twin(self.cfg.control_hz, self.cfg.sim.task)
+        self._twin = make_twin(self.cfg)
         self._lockstep = Lockstep()
         self._tick = self._total = self._episode = self._episode_tick = 0
         self._frames = dict.fromkeys(self.cfg.cameras, 0)
@@ -62,9 +63,14 @@ class SimNode(ManagedNode):
         self._joints_pub = self.pub(JointStateMessage, "sim/joint_states", qos.STATE)
         self._state_pub = self.pub(SimState, "sim/state", qos.EVENT)
         self._image_pubs = {c: self.pub(Image, f"{c}/color/image_raw", qos.IMAGE) for c in self.cfg.cameras}
-        self._frame_pubs = {c: self.pub(FrameInfo, f"{c}/color/frame_info", qos.EVENT) for c in self.cfg.cameras}
-        self._info_pubs = {c: self.pub(CameraInfo, f"{c}/color/camera_info", qos.LATCHED) for c in self.cfg.cameras}
-        self._encoders = {c.name: ImageEncoder(Image, c.frame_id) for c in self.robot.cameras}
+        self._frame_pubs = {
+            c: self.pub(FrameInfo, f"{c}/color/frame_info", qos.EVENT) for c in self.cfg.cameras
+        }
+        self._info_pubs = {
+            c: self.pub(CameraInfo, f"{c}/color/camera_info", qos.LATCHED) for c in self.cfg.cameras
+        }
+        self._images = {c: Image() for c in self.cfg.cameras}  # filled again for every frame
+        self._frame_ids = {c.name: c.frame_id for c in self.robot.cameras}
 
     # -- one turn of the wheel -----------------------------------------------------------------------------------
 
@@ -75,14 +81,11 @@ class SimNode(ManagedNode):
     def _begin_tick(self) -> None:
         """Publish everything of this tick; the answers to it are awaited."""
         self._lockstep.begin(self._now_ns, time.monotonic())
-        stamp = to_stamp(ClockMessage().clock, self._now_ns)
-        self._clock_pub.publish(ClockMessage(clock=stamp))
-        state = self._twin.joint_state()
-        self._joints_pub.publish(
-            encode_joint_state(
-                JointStateMessage, self.robot, JointState(self._now_ns, state.position, state.velocity)
-            )
-        )
+        clock = ClockMessage()
+        fill_stamp(clock.clock, self._now_ns)
+        self._clock_pub.publish(clock)
+        state = replace(self._twin.joint_state(), stamp_ns=self._now_ns)
+        self._joints_pub.publish(encode_joint_state(state, self.robot, JointStateMessage))
         cameras = self._due_cameras()
         for camera in cameras:
             self._publish_frame(camera)
@@ -123,7 +126,7 @@ class SimNode(ManagedNode):
                 f"A command for robot '{message.robot_id}' reached the simulation '{self.robot_id}'.",
                 "Let two graphs not share one ROS domain, or give them namespaces.",
             )
-        command = decode_joint_command(message, self.robot)
+        command = decode_command(message, self.robot)
         if command.stamp_ns == self._now_ns:
             self._target = command.values
         self._lockstep.answer("robot", command.stamp_ns)
@@ -133,14 +136,16 @@ class SimNode(ManagedNode):
         if message.leaving:
             self._lockstep.leave(message.node)
         else:
-            self._lockstep.answer(message.node, stamp_ns(message.stamp))
+            self._lockstep.answer(message.node, to_ns(message.stamp))
         self._advance()
 
     # -- episodes ------------------------------------------------------------------------------------------------
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> None:
         if request.task and request.task != self.cfg.sim.task:
-            raise ContractError(f"This simulation has no task '{request.task}'.", f"It has '{self.cfg.sim.task}'.")
+            raise ContractError(
+                f"This simulation has no task '{request.task}'.", f"It has '{self.cfg.sim.task}'."
+            )
         self._reset(request.seed if request.seed >= 0 else self._seed + 1)
         self._episode += 1
         self._tick += 1  # time goes on
@@ -148,7 +153,7 @@ class SimNode(ManagedNode):
         response.success, response.seed = True, self._seed
         response.message = f"Episode {self._episode}, seed {self._seed}."
         response.instruction = self._twin.instruction
-        response.stamp = to_stamp(response.stamp, self._now_ns)
+        fill_stamp(response.stamp, self._now_ns)
 
     def _reset(self, seed: int) -> None:
         self._seed, self._episode_tick, self._late = seed, 0, ()
@@ -159,21 +164,23 @@ class SimNode(ManagedNode):
 
     def _due_cameras(self) -> list[str]:
         """Cameras with a frame at this tick; a camera cannot be faster than the control rate."""
-        every = {name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()}
+        every = {
+            name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()
+        }
         return [name for name in self.cfg.cameras if self._tick % every[name] == 0]
 
     def _publish_frame(self, camera: str) -> None:
         size = self.cfg.cameras[camera]
-        image = self._twin.render(camera, size.width, size.height)
-        message = self._encoders[camera].encode(image, self._now_ns)
+        frame = Frame(self._now_ns, self._twin.render(camera, size.width, size.height), self._frames[camera])
+        message, frame_id = self._images[camera], self._frame_ids[camera]
+        fill_image(message, frame.image, frame.stamp_ns, frame_id)
         self._image_pubs[camera].publish(message)
-        info = FrameInfo(header=message.header, frame_number=self._frames[camera], clock=FrameInfo.SIMULATED)
+        self._frame_pubs[camera].publish(encode_frame_info(frame, frame_id, FrameInfo, FrameInfo.SIMULATED))
         self._frames[camera] += 1
-        self._frame_pubs[camera].publish(info)
 
     def _publish_state(self, cameras: list[str]) -> None:
         state = SimState(task=self.cfg.sim.task, instruction=self._twin.instruction)
-        state.header.stamp = to_stamp(state.header.stamp, self._now_ns)
+        fill_stamp(state.header.stamp, self._now_ns)
         state.episode, state.seed, state.step = self._episode, self._seed, self._episode_tick
         state.success, state.total_steps = bool(self._twin.success), self._total
         state.published, state.missing = cameras, list(self._late)
@@ -184,7 +191,7 @@ class SimNode(ManagedNode):
         for camera in self.robot.cameras:
             size = self.cfg.cameras[camera.name]
             intrinsics = self._twin.camera_intrinsics(camera.name, size.width, size.height)
-            message = encode_camera_info(CameraInfo, intrinsics, size.width, size.height, camera.frame_id)
+            message = encode_camera_info(intrinsics, self._now_ns, camera.frame_id, CameraInfo)
             self._info_pubs[camera.name].publish(message)
 
 

@@ -1,8 +1,8 @@
 """Which lifecycle transition is due next? Plain logic of supervisor_node, without ROS.
 
-    heartbeat with a new pid ──> the process was started again; it is brought back to where it was
-    silent for too long      ──> dead; nothing after it in the order is started
-    a person deactivates it  ──> it was active, is inactive, same pid: left alone, that is now where it was
+heartbeat with a new pid ──> the process was started again; it is brought back to where it was
+silent for too long      ──> dead; nothing after it in the order is started
+a person deactivates it  ──> it was active, is inactive, same pid: left alone, that is now where it was
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNCONFIGURED, INACTIVE, ACTIVE = 1, 2, 3  # ids of lifecycle_msgs/State
+SETTLE_S = 1.5  # a heartbeat may be that much older than the answer to a transition
 RETRY_S = (1.0, 2.0, 4.0, 8.0)  # pause after the first, second, … failed transition
 
 
@@ -27,6 +28,7 @@ class Member:
     starts: int = 0
     failures: int = 0
     not_before_s: float = float("-inf")
+    changed_s: float = float("-inf")  # when the last transition was answered
     changing: bool = False  # a transition was asked for and not yet answered
 
     def problem(self, now_s: float, timeout_s: float) -> str:
@@ -64,7 +66,10 @@ class Roster:
         if member.pid != pid:
             member.pid, member.starts, member.failures, member.changing = pid, member.starts + 1, 0, False
             member.not_before_s = float("-inf")
-        elif member.state == ACTIVE and state == INACTIVE and not member.changing:
+        elif member.changing or now_s - member.changed_s < SETTLE_S:
+            member.detail, member.heard_s = detail, now_s  # its state may be that before our own transition
+            return reborn
+        elif member.state == ACTIVE and state == INACTIVE:
             member.wanted = INACTIVE
         elif state == ACTIVE:
             member.wanted = ACTIVE
@@ -81,14 +86,15 @@ class Roster:
             return None
         return None
 
-    def asked(self, name: str) -> None:
-        self.members[name].changing = True
+    def asked(self, step: Step) -> None:
+        self.members[step.node].changing = True
 
-    def answered(self, name: str, success: bool, now_s: float) -> None:
+    def answered(self, step: Step, success: bool, now_s: float) -> None:
         """The outcome of a transition; after a failure the next try waits a little longer each time."""
-        member = self.members[name]
-        member.changing = False
-        if success:
+        member = self.members[step.node]
+        member.changing, member.changed_s = False, now_s
+        if success:  # the next heartbeat would say so too, but later
+            member.state = INACTIVE if step.transition == "configure" else ACTIVE
             member.failures = 0
             return
         pause = RETRY_S[min(member.failures, len(RETRY_S) - 1)]

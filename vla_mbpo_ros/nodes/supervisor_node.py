@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -28,7 +28,7 @@ _TRANSITIONS = {
 
 class SupervisorNode(ManagedNode):
     SECTIONS = ("supervisor", "instruction")
-    EXTRAS = {"nodes": ([""], "Lifecycle nodes to bring up, in this order.")}
+    EXTRAS: ClassVar = {"nodes": ([""], "Lifecycle nodes to bring up, in this order.")}
 
     def __init__(self) -> None:
         super().__init__("supervisor_node")
@@ -75,13 +75,15 @@ class SupervisorNode(ManagedNode):
         now_s = time.monotonic()
         for name in self._roster.silent(now_s):
             if name not in self._reported_silent:
-                self.get_logger().error(f"{name} is dead or stuck: no heartbeat. The arm holds until it is back.")
+                self.get_logger().error(
+                    f"{name} is dead or stuck: no heartbeat. The arm holds until it is back."
+                )
                 self._reported_silent.add(name)
         problems = self._roster.problems(now_s)
         self.detail = problems[0] if problems else ""
         step = self._roster.next_step(now_s)
         if step:
-            self._roster.asked(step.node)
+            self._roster.asked(step)
             self.executor.create_task(self._change(step))
 
     async def _change(self, step: Step) -> None:
@@ -95,7 +97,7 @@ class SupervisorNode(ManagedNode):
         if not success:
             detail = self._roster.members[step.node].detail
             self.complain(f"{step.node} refused to {step.transition}. {detail or 'See its log.'}")
-        self._roster.answered(step.node, success, time.monotonic())
+        self._roster.answered(step, success, time.monotonic())
 
     # -- episodes ------------------------------------------------------------------------------------------------
 
@@ -104,7 +106,9 @@ class SupervisorNode(ManagedNode):
 
     def _admit(self, _: RunEpisode.Goal) -> GoalResponse:
         if self._busy or not self.is_active:
-            self.get_logger().warning("run_episode: refused, an episode is running or this node is not active.")
+            self.get_logger().warning(
+                "run_episode: refused, an episode is running or this node is not active."
+            )
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
@@ -113,7 +117,9 @@ class SupervisorNode(ManagedNode):
         episode, result = self._episode(handle.request), RunEpisode.Result(success=True)
         try:
             await self._runner.run(
-                episode, lambda name: self._feedback(handle, name, episode), lambda: handle.is_cancel_requested
+                episode,
+                lambda name: self._feedback(handle, name, episode),
+                lambda: handle.is_cancel_requested,
             )
         except VlaMbpoError as error:
             self.complain(error)
@@ -139,7 +145,11 @@ class SupervisorNode(ManagedNode):
 
     @staticmethod
     def _conclude(handle: ServerGoalHandle, episode: Episode, result: RunEpisode.Result) -> None:
-        result.outcome, result.episode_id, result.bag_path = episode.outcome, episode.episode_id, episode.bag_path
+        result.outcome, result.episode_id, result.bag_path = (
+            episode.outcome,
+            episode.episode_id,
+            episode.bag_path,
+        )
         result.steps, result.duration_s = episode.steps, episode.duration_s
         if episode.cancelled:
             handle.canceled()

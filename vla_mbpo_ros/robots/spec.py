@@ -43,6 +43,12 @@ class RobotSpec:
     joints: tuple[Joint, ...]
     cameras: tuple[Camera, ...]
     control_hz: float
+    robot_id: str = ""  # of this very robot, when it differs from the name: "arx_x5-sim"
+
+    @property
+    def id(self) -> str:
+        """What commands for this very robot carry."""
+        return self.robot_id or self.name
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ def project(point: FloatArray, camera: Intrinsics, pose: Pose) -> FloatArray:
 
 def on_plane(pixel: FloatArray, height_m: float, camera: Intrinsics, pose: Pose) -> FloatArray:
     """(3,) world point where the ray through `pixel` meets the plane z = `height_m`."""
-    ray = pose.rotation @ np.array([(pixel[0] - camera.cx) / camera.fx, (pixel[1] - camera.cy) / camera.fy, 1.0])
+    right, down = (pixel[0] - camera.cx) / camera.fx, (pixel[1] - camera.cy) / camera.fy
+    ray = pose.rotation @ np.array([right, down, 1.0])
     meeting: FloatArray = pose.position + ray * (height_m - pose.position[2]) / ray[2]
     return meeting

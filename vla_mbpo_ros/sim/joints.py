@@ -44,7 +44,7 @@ class JointMap:
         self.set_command(data, values)
 
     def _gather(self, flat: FloatArray) -> FloatArray:
-        return np.bincount(self._owner, weights=flat, minlength=self._dof)
+        return np.bincount(self._owner, weights=flat, minlength=self._dof).astype(np.float64)
 
 
 def _parts(name: str) -> list[str]:

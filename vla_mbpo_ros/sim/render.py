@@ -1,16 +1,19 @@
 """Pictures of a MuJoCo scene without a screen.
 
-A GPU's or Mesa's EGL is taken if it really works, else OSMesa; the environment variable MUJOCO_GL ("egl", "osmesa"
-or "glfw") decides otherwise. The choice is tried in another process, because a Python process that has loaded one
-of them cannot change to the other. A `Renderer` belongs to the thread that uses it first.
+A GPU's or Mesa's EGL is taken if it really works, else OSMesa; the environment variable MUJOCO_GL ("egl",
+"osmesa" or "glfw") decides otherwise. The choice is tried in another process, because a Python process that
+has loaded one of them cannot change to the other.
 """
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import subprocess
 import sys
+import weakref
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -46,36 +49,48 @@ class Renderer:
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._gl: Any = _make_gl(model.vis.global_.offwidth, model.vis.global_.offheight)
-        self._gl.make_current()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        with _current(self._gl):
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._free = weakref.finalize(self, _free, self._gl, self._context)
+        atexit.register(self._free)  # at exit it must come before MuJoCo's own end of EGL: last in, first out
 
     def render(self, data: Any, camera_id: int, width: int, height: int) -> ImageArray:
         """(height, width, 3) RGB, the first row on top. Positions in `data` must be up to date."""
-        self._gl.make_current()
-        self._grow(width, height)
         self._camera.fixedcamid = camera_id
         mujoco.mjv_updateScene(
             self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
         view = mujoco.MjrRect(0, 0, width, height)
-        mujoco.mjr_render(view, self._scene, self._context)
         image = np.empty((height, width, 3), dtype=np.uint8)
-        mujoco.mjr_readPixels(image, None, view, self._context)
+        with _current(self._gl):
+            self._grow(width, height)
+            mujoco.mjr_render(view, self._scene, self._context)
+            mujoco.mjr_readPixels(image, None, view, self._context)
         return np.ascontiguousarray(image[::-1])  # OpenGL's first row is the lowest
 
     def close(self) -> None:
         """Free what the graphics library holds; the renderer is of no use afterwards."""
-        if self._gl is not None:
-            self._gl.make_current()
-            self._context.free()
-            self._gl.free()
-            self._gl = None
+        self._free()
 
     def _grow(self, width: int, height: int) -> None:
         have_width, have_height = self._context.offWidth, self._context.offHeight
         if width > have_width or height > have_height:
             mujoco.mjr_resizeOffscreen(max(width, have_width), max(height, have_height), self._context)
+
+
+def _current(gl: Any) -> AbstractContextManager[None]:
+    """Makes `gl` current; since MuJoCo 4 it is released afterwards, so that another thread may use it."""
+    if hasattr(gl, "as_current"):
+        return gl.as_current()  # type: ignore[no-any-return]
+    gl.make_current()
+    return nullcontext()
+
+
+def _free(gl: Any, context: Any) -> None:
+    with _current(gl):
+        context.free()
+    gl.free()
 
 
 def _make_gl(width: int, height: int) -> Any:
@@ -113,5 +128,5 @@ def _probe(name: str) -> str:
 def _no_opengl(reason: str) -> MissingDependency:
     return MissingDependency(
         f"The simulator cannot make pictures ({reason}).",
-        "Install an OpenGL without a screen: apt-get install libegl1 libgl1-mesa-dri libgles2, or libosmesa6.",
+        "Install a software OpenGL: apt-get install libegl1 libgl1-mesa-dri libgles2 (or libosmesa6).",
     )

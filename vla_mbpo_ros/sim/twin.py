@@ -26,7 +26,10 @@ from vla_mbpo_ros.sim.render import Renderer
 from vla_mbpo_ros.sim.tasks import Task
 
 VENDOR_STEP_S = 0.002  # the vendor's controller runs at 500 Hz
-_STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # all that the next step depends on, warm start of the solver included
+# of the velocity limit: joints that pull on each other outrun their set-point by a tenth
+SET_POINT_SHARE = 0.85
+# all that the next step depends on, the solver's warm start included
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Snapshot:
 
 
 class Twin:
-    """One robot, one task. Not thread-safe; `render` belongs to the thread that calls it first."""
+    """One robot, one task. For one thread at a time."""
 
     def __init__(self, robot: RobotSpec, task: Task, control_hz: float) -> None:
         self.robot, self.task, self.control_hz = robot, task, control_hz
@@ -82,10 +85,10 @@ class Twin:
     def step(self, target: FloatArray) -> None:
         """Advance by one control period towards `target` (N,) in the robot's order and units.
 
-        As the vendor's controller does, the set-point moves in a straight line, no faster than the joints may.
+        As with the vendor's controller, the set-point moves in a straight line, no faster than joints may.
         """
         start = self._joints.command(self._data)
-        reach = self.robot.max_velocity / self.control_hz
+        reach = SET_POINT_SHARE * self.robot.max_velocity / self.control_hz
         way = np.clip(self._checked(target) - start, -reach, reach)
         for substep in range(1, self.substeps + 1):
             self._joints.set_command(self._data, start + way * (substep / self.substeps))
@@ -127,7 +130,7 @@ class Twin:
         self._refresh()
 
     def close(self) -> None:
-        """Free the renderer, from the thread that used it."""
+        """Free the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
@@ -140,7 +143,7 @@ class Twin:
         return cell.compile()
 
     def _refresh(self) -> None:
-        """Places of bodies and cameras for the joints of now; MuJoCo leaves those of the last step's beginning."""
+        """Places of bodies and cameras for the joints of now; a step leaves those of its beginning."""
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
 

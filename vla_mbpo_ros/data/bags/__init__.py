@@ -3,7 +3,7 @@
 from vla_mbpo_ros.data.bags.metadata import update_custom_data
 from vla_mbpo_ros.data.bags.qos import Qos
 from vla_mbpo_ros.data.bags.reader import BagMessage, BagReader
-from vla_mbpo_ros.data.bags.report import BagReport, TopicReport, check_topics
+from vla_mbpo_ros.data.bags.report import BagReport, TopicReport, check_bag, check_topics
 from vla_mbpo_ros.data.bags.writer import BagWriter
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "BagWriter",
     "Qos",
     "TopicReport",
+    "check_bag",
     "check_topics",
     "update_custom_data",
 ]

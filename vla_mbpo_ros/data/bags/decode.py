@@ -1,4 +1,4 @@
-"""Raw CDR bytes -> a message, by the definition that the bag itself carries: old bags keep their own meaning."""
+"""Raw CDR bytes -> a message, by the definition in the bag itself: old bags keep their own meaning."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.base import TypesysError
 
 from vla_mbpo_ros.errors import BagError
+from vla_mbpo_ros.messages import stamp_of_cdr
 
-# rclpy counts the alignment of empty arrays into the length of a message without writing it (a JointState without
-# velocity and effort is 8 bytes longer than its content): so many bytes behind the last field mean nothing.
+# rclpy's serialize_message counts the alignment of empty arrays without writing it: a JointState without
+# velocity and effort is 8 bytes longer than its content. So many bytes behind the last field mean nothing.
 _STRAY_BYTES = 64
 _TIME_FIRST = ("std_msgs/msg/Header", "builtin_interfaces/msg/Time")
 _ENCAPSULATION_BYTES = 4
@@ -43,16 +44,13 @@ class Decoder:
         return message
 
     def stamp_ns(self, data: bytes) -> int | None:
-        """Time in the header (or of the message, if that comes first), without decoding the rest."""
-        if not self.stamped or len(data) < _ENCAPSULATION_BYTES + 8:
-            return None
-        order = "<" if data[1] == 1 else ">"
-        seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, _ENCAPSULATION_BYTES)
-        return int(seconds * 10**9 + nanoseconds)
+        """Its own time, without decoding the rest; None for a type that has none in front."""
+        return stamp_of_cdr(data) if self.stamped else None
 
     def _starts_with_time(self) -> bool:
         fields = self.store.fielddefs[self.type_name][1]
         return bool(fields) and fields[0][1][1] in _TIME_FIRST
 
     def _damaged(self, reason: str) -> BagError:
-        return BagError(f"A message of type {self.type_name} cannot be decoded: {reason}.", "The bag is damaged.")
+        cause = f"A message of type {self.type_name} cannot be decoded: {reason}."
+        return BagError(cause, "Leave this bag out, or record it again.")

@@ -1,7 +1,7 @@
 """What a message type looks like: its text with everything it is made of, and its RIHS01 hash.
 
-Both come from the share folders of the installed packages. The hash is the one that the type support was built
-with, so it is the one that a publisher announces:
+Both come from the share folders of the installed packages. The hash is the one that the type support was
+built with, so it is the one that a publisher announces:
 
     <share>/<package>/msg/<Name>.msg    text
     <share>/<package>/msg/<Name>.json   hash, and the names of all types that it is made of
@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def package_share(package: str) -> Path:
     return Path(sys.prefix) / "share" / package
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_definition(type_name: str) -> Definition:
     """The definition of an installed type."""
     if not _NAME.fullmatch(type_name):

@@ -1,4 +1,4 @@
-"""What the messages of a bag say of their own timing: stamps, gaps, numbers. No judgement; that is `report.py`."""
+"""What the messages of a bag say of their own timing: stamps, gaps, numbers. `report.py` judges it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Measured:
     stamps_ns: list[int] = field(default_factory=list)  # in the order of recording
     sequence: list[int] = field(default_factory=list)  # publisher's numbers; 0 if unknown
     frames: list[int] = field(default_factory=list)  # camera's numbers, FrameInfo only
+    declared_lost: int = 0  # what the recorder said: it can tell several publishers apart
 
     @property
     def count(self) -> int:
@@ -56,7 +57,7 @@ class Measured:
 
     @property
     def lost(self) -> int:
-        return _missing(self.frames) if self.frames else _missing(self.sequence)
+        return max(_missing(self.frames), _missing(self.sequence), self.declared_lost)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Span:
         return float(self.end_ns - found.times_ns[-1]) * 1e-9
 
     def allowed_gap_s(self, period_s: float, periods: float) -> float:
-        """In lock-step everything happens on ticks: a source of 10 Hz at 15 ticks/s comes after one or two ticks."""
+        """In lock-step all happens on ticks: a source of 10 Hz at 15 ticks/s comes after one or two."""
         whole = math.ceil(period_s / self.tick_s - 0.01) * self.tick_s if self.tick_s else 0.0
         return max(periods * period_s, whole * 1.01)
 
@@ -102,8 +103,10 @@ def measure(bag: BagReader, names: Collection[str]) -> dict[str, Measured]:
 
 
 def _missing(numbers: Sequence[int]) -> int:
-    """How many are not there of numbers that count up. Several publishers on one topic, each with a count of its
-    own, cannot be told apart here: then nothing is said."""
+    """How many are not there of numbers that count up.
+
+    Several publishers on one topic, each with its own count, cannot be told apart here: then nothing is said.
+    """
     steps = np.diff(np.array(numbers, dtype=np.int64))
     if not len(steps) or (steps < 0).any() or not any(numbers):
         return 0

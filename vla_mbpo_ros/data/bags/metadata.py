@@ -108,7 +108,7 @@ def read_metadata(bag: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise BagError(f"Cannot read {path}: {error}.", "Check that the folder is a bag.") from error
     except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise BagError(f"{path} is not the metadata of a bag.", "Write it anew from the .mcap file.") from error
+        raise BagError(f"{path} is not the metadata of a bag.", "Read the .mcap file beside it.") from error
     return root
 
 

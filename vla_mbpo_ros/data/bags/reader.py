@@ -119,7 +119,8 @@ class BagReader:
         self.complete = False
         files = sorted(self.path.glob("*.mcap"))
         if not files:
-            raise BagError(f"{self.path} is not a bag: no {FILE_NAME}, no .mcap file.", "Give the folder of a bag.")
+            cause = f"{self.path} is not a bag: it has no {FILE_NAME} and no .mcap file."
+            raise BagError(cause, "Give the folder of a bag.")
         return files
 
 
@@ -134,9 +135,9 @@ class _File:
             self.complete = index is not None
             self.index = index or salvage.scan(path)
         except OSError as error:
-            raise BagError(f"Cannot read {path}: {error.strerror}.", "Check that the bag is whole.") from error
+            raise BagError(f"Cannot read {path}: {error.strerror}.", "Check that the bag is whole.") from None
         if self.index.counts.total() and not self.index.chunks:
-            raise BagError(f"{path} keeps its messages outside chunks.", "Convert it with `ros2 bag convert`.")
+            raise BagError(f"{path} has messages outside chunks.", "Convert it with `ros2 bag convert`.")
 
     def topics(self) -> Iterator[TopicInfo]:
         for key, channel in self.index.channels.items():
@@ -200,11 +201,13 @@ def _may_hold(chunk: ChunkIndex, wanted: dict[int, Channel], start_ns: int, end_
 
 def _read_chunk(path: Path, stream: BinaryIO, chunk: ChunkIndex) -> list[Any]:
     stream.seek(chunk.chunk_start_offset + _CHUNK_HEAD)
+    records: list[Any]
     try:
-        return breakup_chunk(Chunk.read(ReadDataStream(stream)), validate_crc=True)
+        records = breakup_chunk(Chunk.read(ReadDataStream(stream)), validate_crc=True)
     except Exception as error:  # each decompressor has errors of its own
         cause = f"{path} is damaged at byte {chunk.chunk_start_offset}: {error}."
         raise BagError(cause, "Copy it again, or leave this bag out.") from error
+    return records
 
 
 def _message(record: Message, channel: Channel) -> BagMessage:

@@ -1,7 +1,7 @@
 """Does a bag have every topic of the contract, at its rate, with no gap?
 
 Rates and gaps are taken from the stamps inside the messages, so they are in the graph's own time and do not
-depend on how fast the machine was. Losses are counted by the publishers' own numbers, never guessed from rates.
+depend on how fast the machine was. Losses are counted by the publishers' own numbers, never guessed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 from vla_mbpo_ros.data.bags.measure import CLOCK, Measured, Span, measure
 from vla_mbpo_ros.data.bags.reader import BagReader
+from vla_mbpo_ros.data.facts import EpisodeFacts
+from vla_mbpo_ros.errors import BagError
 from vla_mbpo_ros.robots.contract import Topic
 
 RATE_TOLERANCE = 0.05  # of the expected rate
@@ -61,6 +63,14 @@ def full_name(name: str, namespace: str = "") -> str:
     return "/" + "/".join(part for part in (namespace.strip("/"), name) if part)
 
 
+def check_bag(path: Path) -> BagReport:
+    """Judge a bag by the contract that it was recorded under; the bag itself says which."""
+    facts = EpisodeFacts.from_custom_data(BagReader(path).custom_data, str(path))
+    if not facts.robot:
+        raise BagError(f"{path} does not say which robot it is of.", "Give the topics that it should have.")
+    return check_topics(path, facts.expected_topics(), facts.namespace, names=facts.names)
+
+
 def check_topics(
     path: Path,
     expected: Sequence[Topic],
@@ -70,11 +80,14 @@ def check_topics(
 ) -> BagReport:
     """Judge the bag at `path`. `names` maps a name of the contract to the robot's own, as `Config.topics`."""
     bag = BagReader(path)
-    renamed = {topic.name: full_name((names or {}).get(topic.name, topic.name), namespace) for topic in expected}
-    measured = measure(bag, set(renamed.values()))
-    rated = [measured[renamed[topic.name]] for topic in expected if topic.hz and topic.kind != "command"]
-    span = Span.of(rated, measured[CLOCK])
-    reports = tuple(_judge(topic, measured[renamed[topic.name]], span, topic.name in optional) for topic in expected)
+    in_bag = [full_name((names or {}).get(topic.name, topic.name), namespace) for topic in expected]
+    measured = measure(bag, in_bag)
+    declared = EpisodeFacts.from_custom_data(bag.custom_data, str(path)).lost
+    for name in in_bag:
+        measured[name].declared_lost = declared.get(name, 0)
+    pairs = [(topic, measured[name]) for topic, name in zip(expected, in_bag, strict=True)]
+    span = Span.of([found for topic, found in pairs if topic.hz and topic.kind != "command"], measured[CLOCK])
+    reports = tuple(_judge(topic, found, span, topic.name in optional) for topic, found in pairs)
     problems = [] if bag.complete else ["The bag was not closed: its last moments may be missing."]
     problems += [problem for report in reports for problem in report.problems]
     return BagReport(str(path), (bag.end_ns - bag.start_ns) * 1e-9, reports, tuple(problems))
@@ -87,7 +100,7 @@ def _judge(topic: Topic, found: Measured, span: Span, optional: bool) -> TopicRe
     if found.count and topic.hz:
         problems += _rate(topic, found) + _gaps(topic, found, span, period_s)
     if found.lost and topic.kind != "latched":
-        problems.append(f"{topic.name}: {found.lost} messages were lost, by their numbers.")
+        problems.append(f"{topic.name}: {found.lost} messages are missing, by their numbers.")
     return TopicReport(
         name=topic.name,
         type=found.type or topic.type,
@@ -119,7 +132,8 @@ def _gaps(topic: Topic, found: Measured, span: Span, period_s: float) -> list[st
     allowed_s = span.allowed_gap_s(period_s, GAP_PERIODS)
     if found.largest_gap_s > allowed_s:
         at_s = (found.largest_gap_at_ns - span.start_ns) * 1e-9
-        problems.append(f"{topic.name}: a gap of {found.largest_gap_s / period_s:.1f} periods at {at_s:.2f} s.")
+        periods = found.largest_gap_s / period_s
+        problems.append(f"{topic.name}: a gap of {periods:.1f} periods at {at_s:.2f} s.")
     if found.backwards:
         problems.append(f"{topic.name}: time goes backwards {found.backwards} times.")
     if topic.kind == "command":  # starts when someone takes the lease

@@ -3,8 +3,9 @@
     magic, header, chunk, indexes, chunk, indexes, … │ half a record     <- cut here
                                                      │ data end, summary, footer, magic
 
-A file without a summary cannot be opened by ordinary readers, though all its chunks are good. `scan` walks the
-records from the start and keeps what a summary needs; `append_summary` cuts what is broken and writes the rest.
+A file without a summary cannot be opened by ordinary readers, though all its chunks are good. `scan` walks
+the records from the start and keeps what a summary needs; `append_summary` cuts what is broken and writes the
+rest.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Scan:
     start_ns: int = 0
     end_ns: int = 0
     end: int = 0  # where the good records end [bytes]
-    last_chunk: dict[int, MessageIndex] = field(default_factory=dict)  # what its index must say, by channel id
+    last_chunk: dict[int, MessageIndex] = field(default_factory=dict)  # channel id -> what must be indexed
     index_missing: bool = False  # of the last chunk
 
     def topic_counts(self) -> dict[str, int]:
@@ -83,7 +84,7 @@ def append_summary(path: Path, found: Scan, library_metadata: dict[str, str] | N
         if library_metadata is not None:
             _write_metadata(builder, found, library_metadata)
         DataEnd(data_section_crc=0).write(builder)
-        stream.write(builder.end())
+        stream.write(_taken(builder))
         stream.write(_summary(found, stream.tell()))
         stream.write(MCAP0_MAGIC)
 
@@ -101,7 +102,7 @@ def _take_record(stream: BinaryIO, found: Scan) -> bool:
         return False
     try:
         _note(opcode, body, offset, found)
-    except Exception:  # each decompressor has errors of its own; behind a damaged record nothing can be trusted
+    except Exception:  # each decompressor has errors of its own; nothing behind a damaged record is trusted
         return False
     return True
 
@@ -195,11 +196,16 @@ def _summary(found: Scan, start: int) -> bytes:
         record.write(builder)
     for index in (*found.chunks, *found.metadata):
         index.write(builder)
-    summary = builder.end()
+    summary = _taken(builder)
     Footer(summary_start=start, summary_offset_start=0, summary_crc=0).write(builder)
-    head = builder.end()[:_FOOTER_HEAD]
+    head = _taken(builder)[:_FOOTER_HEAD]
     checksum = crc32(head, crc32(summary))
     return summary + head + checksum.to_bytes(4, "little")
+
+
+def _taken(builder: RecordBuilder) -> bytes:
+    """All records so far; the builder is empty afterwards."""
+    return bytes(builder.end())
 
 
 def _statistics(found: Scan) -> Statistics:

@@ -1,7 +1,7 @@
 """A file that only ever ends where a record ends, and that keeps some room for its own index.
 
-The MCAP library hands over whole records. When one cannot be written, because the disk is full, what was written
-of it is cut off again: everything before it stays readable.
+The MCAP library hands over whole records. When one cannot be written, because the disk is full, what was
+written of it is cut off again: everything before it stays readable.
 """
 
 from __future__ import annotations

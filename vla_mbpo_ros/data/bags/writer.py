@@ -5,8 +5,8 @@
         bag.write("/joint_states", data, log_ns=now)
         bag.close(facts.to_custom_data())
 
-What is safe when: every `flush_s` the open chunk goes to the operating system (a killed process loses no more),
-every `sync_s` to the disk (a power cut loses no more). Both happen inside `write` and `tick`.
+What is safe when: every `flush_s` the open chunk goes to the operating system (a killed process loses no
+more), every `sync_s` to the disk (a power cut loses no more). Both happen inside `write` and `tick`.
 One thread at a time; nothing here locks.
 """
 
@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
 
 from mcap.writer import CompressionType, Writer
 
@@ -71,7 +70,7 @@ class BagWriter:
     def add_topic(self, name: str, type_name: str, qos: Sequence[Qos] = ()) -> None:
         """`name` is fully qualified; `qos` is what its publishers offer."""
         if not name.startswith("/"):
-            raise BagError(f"Topic '{name}' is not fully qualified.", f"Resolve it first, for example to '/{name}'.")
+            raise BagError(f"Topic '{name}' is not fully qualified.", f"Resolve it, as '/{name}'.")
         if name in self._channels:
             raise BagError(f"Topic '{name}' is recorded already.", "Add each topic once.")
         definition = load_definition(type_name)
@@ -123,7 +122,7 @@ class BagWriter:
                 return self._finish(metadata.with_counts(self.counts, *(self._span_ns or (0, 0))))
             except OSError as error:
                 self._failure = error.strerror or str(error)
-        self._rescue(metadata)
+        raise self._rescue(metadata)
 
     def __enter__(self) -> BagWriter:
         return self
@@ -150,7 +149,8 @@ class BagWriter:
             raise BagError(f"{self.path} exists already, not overwriting.", "Choose another name.") from error
         except OSError as error:
             shutil.rmtree(self.path, ignore_errors=True)
-            raise BagError(f"Cannot record to {self.path}: {error.strerror}.", "Choose another folder.") from error
+            reason = error.strerror or str(error)
+            raise BagError(f"Cannot record to {self.path}: {reason}.", "Choose another folder.") from error
 
     def _flush_if_due(self) -> None:
         now_s = self._clock()
@@ -163,7 +163,7 @@ class BagWriter:
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
-        """Around everything that may reach the disk. The first failure is final: later writes would leave holes."""
+        """Around all that may reach the disk. The first failure is final: later writes would leave holes."""
         if self._failure or self._closed:
             reason = self._failure or "it is closed"
             raise BagError(f"{self.path} takes no more messages: {reason}.", "Start a new bag.")
@@ -184,8 +184,8 @@ class BagWriter:
         write_metadata(self.path, metadata.as_dict())
         return metadata
 
-    def _rescue(self, metadata: Metadata) -> NoReturn:
-        """Make readable what reached the disk, then say what did not."""
+    def _rescue(self, metadata: Metadata) -> BagError:
+        """Make readable what reached the disk; the error says what did not."""
         self._sink.close()
         self._reserve.release()
         found = salvage.scan(self._file)
@@ -197,7 +197,6 @@ class BagWriter:
         except OSError:
             state = "The bag has no index, only BagReader reads it"
         lost = max(sum(self.counts.values()) - kept.count, 0)
-        raise BagError(
-            f"Recording to {self.path} failed: {self._failure}. {kept.count} messages are kept, {lost} are lost.",
-            f"{state}. Free disk space before you record again.",
-        )
+        cause = f"Recording to {self.path} failed: {self._failure}."
+        kept_text = f"{kept.count} messages are kept, {lost} are lost."
+        return BagError(f"{cause} {kept_text}", f"{state}. Free disk space before you record again.")

@@ -44,7 +44,7 @@ class ArmKinematics:
         return Pose(np.array(self._data.site_xpos[self._tool]), rotation)
 
     def inverse(self, goal: Pose, start: FloatArray) -> FloatArray | None:
-        """Joints (6,) within their limits that bring the tool to `goal`; None if it was not reached from `start`.
+        """Joints (6,) within their limits that bring the tool to `goal`; None if not reached from `start`.
 
         Damped least squares: each step solves (J Jᵀ + λ²) x = error and moves by Jᵀ x.
         """

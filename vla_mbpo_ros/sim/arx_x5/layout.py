@@ -1,4 +1,4 @@
-"""Where things stand in the cell. The world: x away from the robot, y to its left, z up, table top at z = 0. Metres."""
+"""Where things stand in the cell, in metres. x points away from the robot, y to its left; table top z = 0."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from vla_mbpo_ros.sim.arx_x5.texture import wood
 FOLDER = Path(__file__).parent
 GRIPPER = "gripper"
 FINGERS = ("finger_a", "finger_b")
-OPTICAL_TO_MUJOCO = np.array([1.0, -1.0, -1.0])  # factors of the axes: MuJoCo's cameras have y up and look along -z
+OPTICAL_TO_MUJOCO = np.array([1.0, -1.0, -1.0])  # of the axes: MuJoCo's cameras have y up and look along -z
 
 
 def arm_spec(joints: Sequence[Joint], prefix: str) -> Any:
@@ -63,7 +63,12 @@ def _lay_wood(cell: Any) -> None:
     picture = wood()
     height, width, _ = picture.shape
     cell.add_texture(
-        name="wood", type=mujoco.mjtTexture.mjTEXTURE_2D, width=width, height=height, nchannel=3, data=picture.ravel().tolist()
+        name="wood",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        width=width,
+        height=height,
+        nchannel=3,
+        data=picture.ravel().tolist(),
     )
     textures = [""] * int(mujoco.mjtTextureRole.mjNTEXROLE)
     textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "wood"
@@ -74,4 +79,5 @@ def _add_head_camera(cell: Any) -> None:
     pose = head_pose()
     quaternion = np.empty(4)
     mujoco.mju_mat2Quat(quaternion, (pose.rotation * OPTICAL_TO_MUJOCO).flatten())
-    cell.worldbody.add_camera(name="head", pos=pose.position, quat=quaternion, fovy=math.degrees(HEAD_FOVY_RAD))
+    fovy_deg = math.degrees(HEAD_FOVY_RAD)
+    cell.worldbody.add_camera(name="head", pos=pose.position, quat=quaternion, fovy=fovy_deg)

@@ -6,7 +6,7 @@ import numpy as np
 
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 
-_LIGHT = np.array([201.0, 176.0, 143.0])  # RGB; R/G and G/B stay near 1.2, far from any colour that a task uses
+_LIGHT = np.array([201.0, 176.0, 143.0])  # RGB; R/G and G/B stay near 1.2, far from a task's colours
 _DARK = np.array([168.0, 140.0, 108.0])
 _PLANKS = 6
 

@@ -1,4 +1,7 @@
-"""Put the red cube on the green pad. The cube lies in the left or right half of the table, the pad near its middle."""
+"""Put the red cube on the green pad.
+
+The cube lies in the left or right half of the table, the pad near its middle.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ PAD_HALF_M = 0.05
 PAD_THICK_M = 0.002
 PAD_RGBA = (0.10, 0.52, 0.22, 1.0)
 PAD_X_M, PAD_Y_M = (0.24, 0.35), (-0.05, 0.05)
-APART_M = 0.115  # between the centres: the hand that holds the cube's sides does not touch the pad's things
+APART_M = 0.115  # between the centres: the cube neither touches the pad nor hides it
 
 ON_PAD_M = 0.035  # the cube's centre is this near to the pad's along x and y: at most a corner stands over
 AT_REST_M_S = 0.02
@@ -60,9 +63,15 @@ class PickPlace:
         cube = cell.worldbody.add_body(name="cube")
         cube.add_freejoint(name="cube")
         cube.add_geom(
-            name="cube", type=box, size=[CUBE_HALF_M] * 3, mass=CUBE_MASS_KG, rgba=CUBE_RGBA, friction=(1.0, 0.02, 0.0001)
+            name="cube",
+            type=box,
+            size=[CUBE_HALF_M] * 3,
+            mass=CUBE_MASS_KG,
+            rgba=CUBE_RGBA,
+            friction=(1.0, 0.02, 0.0001),
         )
-        pad = cell.worldbody.add_body(name="pad", mocap=True)  # its place is state, not model: snapshots keep it
+        # mocap: its place is state and not model, so that snapshots keep it
+        pad = cell.worldbody.add_body(name="pad", mocap=True)
         pad.add_geom(name="pad", type=box, size=(PAD_HALF_M, PAD_HALF_M, PAD_THICK_M / 2), rgba=PAD_RGBA)
 
     def lay_out(self, model: Any, data: Any, seed: int) -> None:
@@ -80,6 +89,10 @@ class PickPlace:
 
 
 def _is_released(data: Any, cube: FloatArray) -> bool:
-    distance, side = min((float(np.linalg.norm(data.site(f"{side}_tool").xpos - cube)), side) for side in SIDES)
+    distance, side = min((_distance(data, side, cube), side) for side in SIDES)
     opening = sum(float(data.joint(f"{side}_{finger}").qpos[0]) for finger in FINGERS)
     return distance >= AWAY_M and opening >= OPEN_M
+
+
+def _distance(data: Any, side: str, cube: FloatArray) -> float:
+    return float(np.linalg.norm(data.site(f"{side}_tool").xpos - cube))
