@@ -80,9 +80,7 @@ class GateConfig:
     max_state_age_s: float = leaf(
         0.3, "The arm is held when its own joint states are older.", unit="s", low=0.001, high=10.0, dynamic=True
     )
-    max_command_age_s: float = leaf(
-        0.3, "Older commands are refused.", unit="s", low=0.001, high=10.0, dynamic=True
-    )
+    max_command_age_s: float = leaf(0.3, "Older commands are refused.", unit="s", low=0.001, high=10.0, dynamic=True)
     velocity_scale: float = leaf(
         0.5, "Share of the joints' velocity limit that a step may use.", low=0.01, high=1.0, dynamic=True
     )
@@ -141,7 +139,7 @@ class SimConfig:
     task: str = leaf("pick_place", "Task in the scene.", choices=("pick_place",))
     seed: int = leaf(0, "Seed of the first layout; each reset takes the next.", low=0)
     inference_latency_s: float = leaf(
-        0.0667, "A chunk is usable this long after its observation, in simulated time.", unit="s", low=0.0, high=5.0
+        0.06, "A chunk is usable this long after its observation, in simulated time.", unit="s", low=0.0, high=5.0
     )
     realtime_factor: float = leaf(
         0.0, "Simulated seconds per second at most; 0 runs as fast as it can.", low=0.0, high=100.0, dynamic=True
@@ -161,9 +159,7 @@ class SupervisorConfig:
     transition_timeout_s: float = leaf(
         20.0, "Longest wait for one lifecycle transition.", unit="s", low=0.5, high=600.0
     )
-    max_episode_s: float = leaf(
-        20.0, "Longest episode, in graph time.", unit="s", low=0.1, high=3600.0, dynamic=True
-    )
+    max_episode_s: float = leaf(20.0, "Longest episode, in graph time.", unit="s", low=0.1, high=3600.0, dynamic=True)
     settle_s: float = leaf(
         0.5, "How long an episode goes on after success, in graph time.", unit="s", low=0.0, high=60.0
     )
@@ -175,12 +171,13 @@ class Config:
 
     robot: str = leaf("arx_x5", "Which robot; see `vla-mbpo doctor` for the list.")
     robot_id: str = leaf(
-        "", "Name of this very robot, carried by every command; empty takes the robot's name, with '-sim' in simulation."
+        "",
+        "Name of this very robot, carried by every command; empty takes the robot's name, with '-sim' in simulation.",
     )
     control_hz: float = leaf(0.0, "Control rate; 0 takes the robot's own.", unit="Hz", low=0.0, high=1000.0)
     instruction: str = leaf("", "What the policy is asked to do.")
     cameras: dict[str, CameraConfig] = field(default_factory=dict)
-    topics: dict[str, str] = leaf({}, "Our topic name -> the name it has on this robot.", ros=False)
+    topics: dict[str, str] = leaf({}, "Our topic name -> the name it has on this robot.", ros=False)  # noqa: RUF009
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)

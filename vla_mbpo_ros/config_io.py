@@ -88,14 +88,18 @@ def _value(hint: Any, item: Field[Any], value: Any, where: str, name: str) -> An
 def _dict(hint: Any, value: Any, where: str, name: str) -> dict[str, Any]:
     entries = _mapping(value, where, name)
     if is_dataclass(hint):
-        return {key: build(hint, _mapping(entry, where, key), where, f"{name}.{key}.") for key, entry in entries.items()}  # type: ignore[arg-type]
+        return {
+            key: build(hint, _mapping(entry, where, key), where, f"{name}.{key}.")  # type: ignore[arg-type]
+            for key, entry in entries.items()
+        }
     return {str(key): str(entry) for key, entry in entries.items()}
 
 
 def _mapping(value: Any, where: str, name: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
-    raise ConfigError(f"'{name}' in {where} must hold `key: value` lines, got {value!r}.", "Indent its settings below it.")
+    cause = f"'{name}' in {where} must hold `key: value` lines, got {value!r}."
+    raise ConfigError(cause, "Indent its settings below it.")
 
 
 def _cast(hint: Any, value: Any, where: str, name: str) -> Any:

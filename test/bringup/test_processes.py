@@ -33,9 +33,7 @@ def make_spec() -> MakeSpec:
     return make
 
 
-def wait_for(
-    condition: Callable[[], bool], step: Callable[[], object] = lambda: None, limit_s: float = 8.0
-) -> None:
+def wait_for(condition: Callable[[], bool], step: Callable[[], object] = lambda: None, limit_s: float = 8.0) -> None:
     """Until `condition` holds; a test that waits in vain fails here."""
     end = time.monotonic() + limit_s
     while not condition():
@@ -84,9 +82,7 @@ def test_a_child_that_always_dies_is_given_up_with_its_name_code_and_last_words(
 ) -> None:
     specs = [make_spec("camera", "raise SystemExit('no such device')")]
     with (
-        pytest.raises(
-            GraphError, match=r"camera ended 3 times, last with exit code 1. It said: no such device"
-        ),
+        pytest.raises(GraphError, match=r"camera ended 3 times, last with exit code 1. It said: no such device"),
         Processes(specs, tmp_path, QUICK, echo=lambda *_: None) as processes,
     ):
         wait_for(lambda: False, processes.check)
@@ -101,9 +97,7 @@ def test_a_traceback_is_quoted_without_its_frames(make_spec: MakeSpec, tmp_path:
         wait_for(lambda: False, processes.check)
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"), [(2, "settings are not valid"), (3, "something is not installed")]
-)
+@pytest.mark.parametrize(("code", "reason"), [(2, "settings are not valid"), (3, "something is not installed")])
 def test_a_child_whose_settings_are_wrong_is_not_tried_again(
     make_spec: MakeSpec, tmp_path: Path, code: int, reason: str
 ) -> None:
@@ -143,9 +137,7 @@ def test_what_a_child_leaves_behind_ends_with_it(make_spec: MakeSpec, tmp_path: 
         wait_for(lambda: not is_alive(grandchild))
 
 
-def test_a_program_that_is_not_there_is_named_and_nothing_stays_behind(
-    make_spec: MakeSpec, tmp_path: Path
-) -> None:
+def test_a_program_that_is_not_there_is_named_and_nothing_stays_behind(make_spec: MakeSpec, tmp_path: Path) -> None:
     missing = replace(make_spec("b", ""), command=["/no/such/program"])
     processes = Processes([make_spec("a", SLEEP), missing], tmp_path)
     with pytest.raises(GraphError, match="b cannot be started: No such file or directory: /no/such/program"):
@@ -166,9 +158,7 @@ time.sleep(60)
 
 
 def test_children_do_not_outlive_a_parent_that_is_killed(tmp_path: Path) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", _PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     assert is_alive(child)

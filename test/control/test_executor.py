@@ -87,9 +87,7 @@ def test_overlapping_pieces_of_one_line_give_that_line(mixed: RobotSpec) -> None
         command = run.command(now_ns)
         assert command is not None
         if tick > 12:  # the fade from home is over
-            np.testing.assert_allclose(
-                command.values[~mixed.is_velocity], line(tick * DT_NS * 1e-9), atol=1e-12
-            )
+            np.testing.assert_allclose(command.values[~mixed.is_velocity], line(tick * DT_NS * 1e-9), atol=1e-12)
 
 
 def test_a_chunk_is_usable_from_its_observation_plus_the_latency_on(mixed: RobotSpec) -> None:
@@ -146,7 +144,7 @@ def test_a_new_chunk_changes_nothing_at_its_first_tick(
 def test_no_step_is_larger_than_the_chunks_own_plus_the_share_of_the_fade(
     mixed: RobotSpec, levels: list[list[float]], gap: int, seed: int
 ) -> None:
-    """|step| <= own + sum over the chunks that fade of 1.5 * dt / blend * offset: smooth() has slope 1.5 at most."""
+    """|step| <= own + sum over fading chunks of 1.5 * dt / blend * offset: smooth() is never steeper."""
     walk = np.random.default_rng(seed)
     run, position = executor(mixed), ~mixed.is_velocity
     own = offset = largest = 0.0
@@ -264,6 +262,24 @@ def test_when_time_goes_back_everything_is_forgotten(mixed: RobotSpec) -> None:
     assert run.command(early_ns + DT_NS) is not None
 
 
+def test_a_reset_keeps_what_belongs_to_the_new_episode_whichever_comes_first(mixed: RobotSpec) -> None:
+    run = executor(mixed)
+    run.add(chunk(mixed, 1), T0_NS)
+    assert run.command(T0_NS) is not None
+    begin_ns = T0_NS + DT_NS
+    run.add(chunk(mixed, 2, begin_ns), begin_ns)
+    run.reset(begin_ns)
+    with pytest.raises(StaleError, match="before the episode began"):
+        run.add(chunk(mixed, 3), begin_ns)
+    run.start_from(mixed.home)
+    command = run.command(begin_ns)
+    assert command is not None
+    assert command.chunk_id == 2
+    run.reset()
+    run.start_from(mixed.home)
+    assert run.command(begin_ns + DT_NS) is None
+
+
 def test_a_seam_is_measured_on_what_was_commanded(mixed: RobotSpec) -> None:
     run = executor(mixed, replace(CFG, blend_s=0.0))
     run.add(chunk(mixed, 10), T0_NS)
@@ -289,11 +305,7 @@ def test_refusals_name_cause_and_cure_and_are_counted(mixed: RobotSpec) -> None:
     holed = chunk(mixed, 7).values.copy()
     holed[4, 2] = np.nan
     cases = [
-        (
-            replace(chunk(mixed, 7), values=np.zeros((3, 4))),
-            ContractError,
-            "Chunk 7 has 4 columns, mixed has 5 joints",
-        ),
+        (replace(chunk(mixed, 7), values=np.zeros((3, 4))), ContractError, "Chunk 7 has 4 columns, mixed has 5 joints"),
         (replace(chunk(mixed, 7), values=np.zeros((0, 5))), ContractError, "shape (0, 5)"),
         (replace(chunk(mixed, 7), values=np.zeros(5)), ContractError, "shape (5,)"),
         (replace(chunk(mixed, 7), values=holed), NotFinite, "nan for elbow at step 4"),

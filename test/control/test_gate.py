@@ -36,9 +36,7 @@ class Bench:
         self.steady_ns += ticks * DT_NS
         self.observe()
 
-    def offer(
-        self, values: FloatArray | None = None, source: str = "policy", **changes: int
-    ) -> Command | Refusal:
+    def offer(self, values: FloatArray | None = None, source: str = "policy", **changes: int) -> Command | Refusal:
         wanted = self.robot.home if values is None else values
         command = Command(changes.get("stamp_ns", self.now_ns), source, wanted, chunk_id=3, step=2)
         return self.gate.offer(command, self.robot.name, self.now_ns, self.steady_ns)
@@ -65,7 +63,7 @@ def refused(outcome: Command | Refusal, words: str) -> Refusal:
 
 
 def test_a_good_command_passes_unchanged(bench: Bench) -> None:
-    values = bench.robot.home + [0.01, 0.5, -0.01, -0.5, 0.0]
+    values = bench.robot.home + np.array([0.01, 0.5, -0.01, -0.5, 0.0])
     command = passed(bench.offer(values))
     np.testing.assert_array_equal(command.values, values)
     assert (command.source, command.chunk_id, command.step, command.stamp_ns) == ("policy", 3, 2, T0_NS)
@@ -137,7 +135,7 @@ def test_without_fresh_joint_states_nothing_passes(mixed: RobotSpec) -> None:
 
 
 def test_hold_keeps_positions_and_stops_velocities(bench: Bench) -> None:
-    values = bench.robot.home + [0.01, 0.8, 0.01, -0.8, 0.0]
+    values = bench.robot.home + np.array([0.01, 0.8, 0.01, -0.8, 0.0])
     passed(bench.offer(values))
     bench.position += 0.5  # the arm sags, or is pushed
     bench.wait()

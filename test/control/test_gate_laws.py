@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from vla_mbpo_ros.config import GateConfig
 from vla_mbpo_ros.control import Gate, GateState, Refusal
@@ -40,14 +40,9 @@ SPEED = ROBOT.max_velocity * CFG.velocity_scale
 POSITION = ~ROBOT.is_velocity
 EPSILON = 1e-9
 
-number = st.one_of(
-    st.floats(-2.0, 3.0), st.floats(), st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308])
-)
-# mostly good commands, or nothing would ever pass
-vector = st.one_of(
-    st.tuples(st.floats(-2.0, 3.0), st.floats(-9.0, 9.0), st.floats(-0.1, 0.2)),
-    st.lists(number, min_size=0, max_size=5),
-)
+number = st.one_of(st.floats(-2.0, 3.0), st.floats(), st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308]))
+good = st.tuples(st.floats(-2.0, 3.0), st.floats(-9.0, 9.0), st.floats(-0.1, 0.2))
+vector = st.one_of(good, st.lists(number, min_size=0, max_size=5))
 place = st.tuples(st.floats(-1.0, 2.0), st.just(0.0), st.floats(0.0, 0.08))
 
 
@@ -59,6 +54,17 @@ class AnythingGoes(RuleBasedStateMachine):
         self.last: FloatArray | None = None  # positions that the arm was told, or None: it is told anew
         self.measured: FloatArray | None = None
         self.was_armed = True
+
+    @initialize(position=place)
+    def begin(self, position: tuple[float, ...]) -> None:
+        self.observe(position)
+        self.time_passes(1, 1)
+
+    @rule(values=good, source=st.sampled_from(["policy", "policy", "human"]))
+    def drive(self, values: tuple[float, ...], source: str) -> None:
+        """What a sane source does: one command at each tick."""
+        self.time_passes(1, 1)
+        self.offer(list(values), source, "mixed", 0)
 
     @rule(
         values=vector,
@@ -125,6 +131,7 @@ class AnythingGoes(RuleBasedStateMachine):
 
     @rule(jump_ns=st.integers(-(10**9), 10**9))
     def time_jumps(self, jump_ns: int) -> None:
+        self.gate.tick(self.now_ns, self.steady_ns)
         self.now_ns += jump_ns
         self.gate.tick(self.now_ns, self.steady_ns)
         if jump_ns < 0:
@@ -174,5 +181,5 @@ class AnythingGoes(RuleBasedStateMachine):
             assert safety.reason
 
 
-AnythingGoes.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnythingGoes.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestAnythingGoes = AnythingGoes.TestCase

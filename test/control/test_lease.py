@@ -10,15 +10,9 @@ from vla_mbpo_ros.control.lease import Lease
 SOURCES = ("human", "script", "policy")
 
 
-@given(
-    asked=st.lists(
-        st.tuples(st.sampled_from((*SOURCES, "stranger")), st.integers(0, 30)), min_size=1, max_size=40
-    )
-)
+@given(asked=st.lists(st.tuples(st.sampled_from((*SOURCES, "stranger")), st.integers(0, 30)), min_size=1, max_size=40))
 @settings(max_examples=200, deadline=None)
-def test_whoever_takes_it_holds_it_alone_and_only_a_higher_one_or_silence_ends_it(
-    asked: list[tuple[str, int]],
-) -> None:
+def test_whoever_takes_it_holds_it_alone_and_only_a_higher_one_or_silence_ends_it(asked: list[tuple[str, int]]) -> None:
     lease, now, since = Lease(SOURCES, 20), 0, 0
     for source, waited in asked:
         now += waited

@@ -27,9 +27,7 @@ class FakeTime:
         self.steady_ns += round(seconds * 1e9)
 
     def camera(self, hz: float = 30.0) -> SyntheticCamera:
-        return SyntheticCamera(
-            "head", 64, 48, hz, lambda: self.steady_ns + 10**15, lambda: self.steady_ns, self.sleep
-        )
+        return SyntheticCamera("head", 64, 48, hz, lambda: self.steady_ns + 10**15, lambda: self.steady_ns, self.sleep)
 
 
 def test_frames_come_at_their_rate_numbered_stamped_and_moving() -> None:

@@ -1,4 +1,4 @@
-"""Joint states, commands, chunks, stamps, statuses: both ways, by name, with plain objects and real messages."""
+"""Joint states, commands, chunks, stamps and statuses, with plain objects and with real messages."""
 
 from __future__ import annotations
 
@@ -20,12 +20,7 @@ from vla_mbpo_ros.errors import ContractError, NotFinite
 from vla_mbpo_ros.messages.camera_info import Intrinsics, encode_camera_info, encode_frame_info
 from vla_mbpo_ros.messages.chunks import decode_chunk, encode_chunk
 from vla_mbpo_ros.messages.header import stamp_of_cdr
-from vla_mbpo_ros.messages.joints import (
-    decode_command,
-    decode_joint_state,
-    encode_command,
-    encode_joint_state,
-)
+from vla_mbpo_ros.messages.joints import decode_command, decode_joint_state, encode_command, encode_joint_state
 from vla_mbpo_ros.messages.stamps import fill_stamp, from_ns, to_ns
 from vla_mbpo_ros.messages.status import encode_status
 from vla_mbpo_ros.robots import get_robot
@@ -198,9 +193,7 @@ def test_what_has_no_stamp_is_refused() -> None:
 
 
 def test_the_stamp_of_a_real_message_is_read() -> None:
-    serialization = pytest.importorskip(
-        "rclpy.serialization", reason="rclpy is not installed: run `make setup`"
-    )
+    serialization = pytest.importorskip("rclpy.serialization", reason="rclpy is not installed: run `make setup`")
     state = JointState(STAMP_NS, random_vector(1), random_vector(2))
     message = encode_joint_state(state, ROBOT, real("sensor_msgs.msg", "JointState"))
     assert stamp_of_cdr(serialization.serialize_message(message)) == STAMP_NS

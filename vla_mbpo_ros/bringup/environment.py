@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vla_mbpo_ros.share import share_dir
+
 PROFILE_NAMES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, Fast DDS 3
 _DISCOVERY_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 # What would let discovery cross the machine's border.
@@ -20,7 +22,7 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Environment:
-    """`added` goes over the parent's environment, `removed` is taken out of it; `notes` say what a person may wonder."""
+    """`added` goes over the parent's environment, `removed` is taken out of it; `notes` are for people."""
 
     added: Mapping[str, str]
     removed: tuple[str, ...] = ()
@@ -30,6 +32,11 @@ class Environment:
         """The whole environment of a child whose parent has `base`."""
         kept = {name: value for name, value in base.items() if name not in self.removed}
         return {**kept, **self.added}
+
+
+def transport_profile() -> Path:
+    """The shipped Fast DDS profile."""
+    return share_dir() / "config" / "fastdds.xml"
 
 
 def environment_for(sim: bool, profile: Path, base: Mapping[str, str]) -> Environment:
@@ -52,7 +59,5 @@ def _profile(profile: Path, base: Mapping[str, str]) -> tuple[dict[str, str], tu
         return {}, (f"Your own Fast DDS profile is used ({own[0]}={base[own[0]]}), not {profile}.",)
     rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if "fastrtps" not in rmw:
-        return {}, (
-            f"RMW_IMPLEMENTATION is {rmw}: the Fast DDS profile has no effect; check large images yourself.",
-        )
+        return {}, (f"RMW_IMPLEMENTATION is {rmw}: the Fast DDS profile has no effect; check large images yourself.",)
     return dict.fromkeys(PROFILE_NAMES, str(profile)), ()

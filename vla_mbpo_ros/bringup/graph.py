@@ -10,20 +10,19 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from vla_mbpo_ros.bringup.environment import Environment, environment_for
+from vla_mbpo_ros.bringup.environment import Environment, environment_for, transport_profile
 from vla_mbpo_ros.bringup.mapping import checked_mapping
 from vla_mbpo_ros.bringup.node_spec import NodeSpec, ParameterValue
 from vla_mbpo_ros.bringup.options import NO_POLICY, Options
 from vla_mbpo_ros.bringup.settings import settings_for
-from vla_mbpo_ros.bringup.share import share_file
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.errors import ConfigError
 from vla_mbpo_ros.robots import RobotSpec, get_robot
 from vla_mbpo_ros.robots.contract import Topic, robot_topics
 
 SUPERVISOR = "supervisor_node"
-PROFILE = "config/fastdds.xml"
 _POLICY_TOPICS = ("joint_command", "policy/action_chunk", "executor/status", "instruction")
 _NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
 
@@ -63,10 +62,10 @@ def graph_for(options: Options, base: Mapping[str, str] | None = None) -> GraphS
     """The graph of these options, with `base` (this process's own) as the environment it starts from."""
     _refuse_nonsense(options)
     cfg = settings_for(options)
-    robot = get_robot(cfg.robot)
+    robot = replace(get_robot(cfg.robot), robot_id=cfg.robot_id)
     contract = robot_topics(robot, cfg.control_hz, {name: camera.hz for name, camera in cfg.cameras.items()})
     mapping = checked_mapping(cfg.topics, [topic.name for topic in contract])
-    environment = environment_for(options.sim, share_file(PROFILE), os.environ if base is None else base)
+    environment = environment_for(options.sim, transport_profile(), os.environ if base is None else base)
     return GraphSpec(
         options=options,
         robot=robot,
@@ -107,7 +106,7 @@ def _nodes(options: Options, cfg: Config, mapping: Mapping[str, str]) -> tuple[N
     if options.policy != NO_POLICY:
         nodes += [node("policy_node"), node("chunk_executor_node")]
     if options.supervise:
-        own = {"nodes": tuple(each.name for each in nodes), "runtime.autostart": True}
+        own: dict[str, Any] = {"nodes": tuple(each.name for each in nodes), "runtime.autostart": True}
         nodes.append(node(SUPERVISOR, **own))
     return tuple(nodes)
 
@@ -137,13 +136,9 @@ def _refuse_nonsense(options: Options) -> None:
                 f"Leave {name} out, or start without sim.",
             )
         if not options.sim and source == "sim":
-            raise ConfigError(
-                f"{name} is 'sim' without a simulation.", "Say sim as well, or choose another source."
-            )
+            raise ConfigError(f"{name} is 'sim' without a simulation.", "Say sim as well, or choose another source.")
     if not _NAMESPACE.fullmatch(options.namespace):
-        raise ConfigError(
-            f"'{options.namespace}' is no namespace.", "Use letters, digits and _, as in 'lab/robot_1'."
-        )
+        raise ConfigError(f"'{options.namespace}' is no namespace.", "Use letters, digits and _, as in 'lab/robot_1'.")
 
 
 def _notes(options: Options, cfg: Config) -> tuple[str, ...]:

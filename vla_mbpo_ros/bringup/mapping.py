@@ -20,9 +20,7 @@ def checked_mapping(topics: Mapping[str, str], known: Iterable[str]) -> dict[str
         if ours not in names:
             raise UnknownName("topic", ours, names, "topics")
         if not _TOPIC.fullmatch(theirs):
-            raise ConfigError(
-                f"'{theirs}' (topics.{ours}) is no topic name.", "Write it as in `ros2 topic list`."
-            )
+            raise ConfigError(f"'{theirs}' (topics.{ours}) is no topic name.", "Write it as in `ros2 topic list`.")
     twice = [theirs for theirs, count in Counter(topics.values()).items() if count > 1]
     if twice:
         ours = ", ".join(name for name, theirs in topics.items() if theirs == twice[0])

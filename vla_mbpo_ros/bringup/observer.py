@@ -20,6 +20,8 @@ from vla_mbpo_ros.robots.contract import Topic
 _STAMPLESS = ("std_msgs/",)  # neither Header nor Time in front: counted, not timed
 _DEPTH = 50  # messages that may wait while the observer draws its table
 
+_WAIT_S = 0.02
+
 
 class Observer:
     """A node beside the graph. Make it after `graph.environment` is in this process's environment."""
@@ -42,7 +44,8 @@ class Observer:
         self._executor.add_node(self.node)
         self.states: dict[str, int] = {}  # full node name -> lifecycle state
         self.details: dict[str, str] = {}
-        self.complaints: dict[str, str] = {}  # what diagnostics calls an error now
+        self._complaints: dict[str, str] = {}  # what diagnostics calls an error now
+        self._early: frozenset[str] = frozenset()
         self.counts: dict[str, TopicCount] = {}
         self.begin()
         self._subscribe()
@@ -50,11 +53,13 @@ class Observer:
     def spin(self, seconds: float) -> None:
         """Take what arrives for this long."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0.0:
-            self._executor.spin_once(timeout_sec=left)
+        while time.monotonic() < end:
+            # The same timeout each time: with another one rclpy begins its round anew, and the last topics starve.
+            self._executor.spin_once(timeout_sec=_WAIT_S)
 
     def begin(self) -> None:
-        """Count anew. What is latched has been sent once and is kept."""
+        """Count anew; what was complained of before is forgiven. What is latched has been sent once and is kept."""
+        self._early = frozenset(self._complaints.values())
         latched = {topic.name for topic in self._graph.topics if topic.kind == "latched"}
         kept = {name: count for name, count in self.counts.items() if name in latched}
         self.counts = {topic.name: kept.get(topic.name, TopicCount()) for topic in self._graph.topics}
@@ -66,6 +71,10 @@ class Observer:
         names = [self._graph.node(name).full_name for name in self._graph.order]
         waiting = [name for name in names if self.states.get(name) != State.PRIMARY_STATE_ACTIVE]
         return [f"{name} ({self.details[name]})" if self.details.get(name) else name for name in waiting]
+
+    def complaints(self) -> list[str]:
+        """What diagnostics calls an error now and did not before `begin`."""
+        return [text for text in self._complaints.values() if text not in self._early]
 
     def now_ns(self) -> int:
         """The newest stamp on any topic that has a rate: the graph's own time."""
@@ -89,9 +98,7 @@ class Observer:
 
         for topic in self._graph.topics:
             callback = partial(self._on_message, topic.name, not topic.type.startswith(_STAMPLESS))
-            self.node.create_subscription(
-                message_class(topic.type), topic.name, callback, _qos(topic), raw=True
-            )
+            self.node.create_subscription(message_class(topic.type), topic.name, callback, _qos(topic), raw=True)
         best_effort = _qos(Topic("", "", "event"))
         self.node.create_subscription(Heartbeat, "heartbeat", self._on_heartbeat, best_effort)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, best_effort)
@@ -108,9 +115,9 @@ class Observer:
 
         for status in array.status:
             if status.level == DiagnosticStatus.ERROR:
-                self.complaints[status.name] = f"{status.name}: {status.message}"
+                self._complaints[status.name] = f"{status.name}: {status.message}"
             else:
-                self.complaints.pop(status.name, None)
+                self._complaints.pop(status.name, None)
 
 
 def message_class(name: str) -> Any:
@@ -119,9 +126,7 @@ def message_class(name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"{package}.{kind}"), message)
     except (ImportError, AttributeError) as error:
-        raise MissingDependency(
-            f"The message {name} is not installed: {error}.", "See `vla-mbpo doctor`."
-        ) from error
+        raise MissingDependency(f"The message {name} is not installed: {error}.", "See `vla-mbpo doctor`.") from error
 
 
 def _import_rclpy() -> Any:

@@ -75,16 +75,12 @@ class Options:
     record: bool = _argument(True, "Start the recorder; it writes a bag when it is told to.")
     namespace: str = _argument("", "ROS namespace of the whole graph; empty for none.")
     config: str = _argument("", "YAML file with settings; empty takes the robot's own in config/.")
-    set: tuple[str, ...] = _argument(
-        (), "Single settings over the file, as name=value; see `vla-mbpo config`."
-    )
+    set: tuple[str, ...] = _argument((), "Single settings over the file, as name=value; see `vla-mbpo config`.")
     log_level: str = _argument(
         "info", "Least severe log that nodes write.", ("debug", "info", "warn", "error", "fatal")
     )
     respawn: bool = _argument(True, "Start a node again that died.")
-    supervise: bool = _argument(
-        True, "Let supervisor_node bring the nodes up in order; else each starts by itself."
-    )
+    supervise: bool = _argument(True, "Let supervisor_node bring the nodes up in order; else each starts by itself.")
 
     @property
     def cameras_from(self) -> str:
@@ -117,9 +113,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for item in ARGUMENTS:
         flag = "--" + item.name.replace("_", "-")
         if isinstance(item.default, bool):
-            group.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=item.default, help=item.doc
-            )
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=item.default, help=item.doc)
         elif isinstance(item.default, tuple):
             group.add_argument(flag, action="append", default=[], metavar="NAME=VALUE", help=item.doc)
         else:
@@ -127,8 +121,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def options_from_args(robot_name: str, args: argparse.Namespace) -> Options:
-    values = {item.name: getattr(args, item.name) for item in ARGUMENTS}
-    return Options(robot_name, **{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    values: dict[str, Any] = {item.name: getattr(args, item.name) for item in ARGUMENTS}
+    values["set"] = tuple(values["set"])
+    return Options(robot_name, **values)
 
 
 def _default_source(sim: bool) -> str:

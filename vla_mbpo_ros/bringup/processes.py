@@ -25,7 +25,8 @@ from vla_mbpo_ros.bringup.run_folder import RunFolder
 from vla_mbpo_ros.errors import GraphError
 
 # How a group of processes is asked to end, and how long it may take. A recorder closes its bag on the first.
-STOP_STEPS = ((signal.SIGINT, 8.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 2.0))
+# Our nodes treat SIGTERM and SIGINT alike; a Python that is still importing ends on SIGTERM without a traceback.
+STOP_STEPS = ((signal.SIGTERM, 8.0), (signal.SIGINT, 3.0), (signal.SIGKILL, 2.0))
 _LOOK_S = 0.02  # between two looks while stopping
 _KEPT_LINES, _QUOTED_LINES = 20, 3  # of a log, for an error
 

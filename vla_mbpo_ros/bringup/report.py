@@ -60,9 +60,7 @@ def _topic_report(graph: GraphSpec, topic: Topic, count: TopicCount, now_ns: int
     hz = count.hz(now_ns)
     optional = topic.name in _ON_OCCASION or (topic.name in _WHEN_ACTING and not graph.acts)
     expected = topic.hz if topic.hz and not optional else None
-    return TopicReport(
-        hz, expected, count.received, count.lost, _problem(hz, expected, count.received, optional)
-    )
+    return TopicReport(hz, expected, count.received, count.lost, _problem(hz, expected, count.received, optional))
 
 
 def _problem(hz: float, expected: float | None, received: int, optional: bool) -> str:

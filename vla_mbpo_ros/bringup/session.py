@@ -89,6 +89,6 @@ class Session:
         tick(self)
 
     def report(self) -> Report:
-        errors = [*self.processes.errors, *self.observer.complaints.values()]
+        errors = [*self.processes.errors, *self.observer.complaints()]
         restarts = sum(self.processes.restarts.values())
         return make_report(self.graph, self.observer.counts, self.observer.now_ns(), restarts, errors)

@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from vla_mbpo_ros.bringup.options import AUTO, NO_POLICY, Options
-from vla_mbpo_ros.bringup.share import share_file
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.config_io import load_config, update
 from vla_mbpo_ros.errors import ConfigError
 from vla_mbpo_ros.robots import get_robot
 from vla_mbpo_ros.robots.settings import resolve
+from vla_mbpo_ros.share import share_dir
 
 
 def settings_for(options: Options) -> Config:
@@ -30,7 +30,7 @@ def settings_for(options: Options) -> Config:
 def config_file(options: Options) -> Path:
     if options.config:
         return Path(options.config).expanduser()
-    return share_file(f"config/{options.robot_name}.yaml")
+    return share_dir() / "config" / f"{options.robot_name}.yaml"
 
 
 def _from_file(options: Options) -> Config:
@@ -61,9 +61,7 @@ def _from_options(options: Options, cfg: Config) -> dict[str, Any]:
     if options.cameras_from == "synthetic":
         changes.update({f"cameras.{name}.driver": "synthetic" for name in cfg.cameras})
     if options.sim:
-        changes.update(
-            {"gate.armed": options.act, "executor.enabled": options.act, "policy.start": options.act}
-        )
+        changes.update({"gate.armed": options.act, "executor.enabled": options.act, "policy.start": options.act})
         changes["gate.command_type"] = "none"
     return changes
 

@@ -1,4 +1,4 @@
-"""`vla-mbpo bench NAME`: what measures speed. Figures of one run are compared with each other, never across machines."""
+"""`vla-mbpo bench NAME`: what measures speed. Compare figures of one run only, never across machines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from vla_mbpo_ros.cli.output import emit, say
 
-BENCHES = ("transport",)
+BENCHES = ("transport", "twin", "executor")
 
 
 def add(subparsers: Any) -> None:

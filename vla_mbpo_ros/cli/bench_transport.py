@@ -1,4 +1,4 @@
-"""`vla-mbpo bench transport`: camera images between two processes, with our Fast DDS profile and with the default.
+"""`vla-mbpo bench transport`: images between two processes, with our Fast DDS profile and without.
 
 Three cameras publish at the same moment, as the paper's robots do; both transports are measured in one run.
 """
@@ -20,7 +20,7 @@ from vla_mbpo_ros.errors import GraphError
 
 _ENDS = "vla_mbpo_ros.cli.transport_ends"
 _PATIENCE_S = 30.0  # for start and end of the two processes, beside the measurement
-_DOC = "Camera images between two processes: losses and latency, with our transport profile and with the default."
+_DOC = "Camera images between two processes: losses and latency, with our transport profile and without."
 
 
 def add(subparsers: Any) -> None:
@@ -35,18 +35,14 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_mbpo_ros.bringup.environment import PROFILE_NAMES
-    from vla_mbpo_ros.bringup.graph import PROFILE
-    from vla_mbpo_ros.bringup.share import share_file
+    from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, transport_profile
 
     bare = {name: value for name, value in os.environ.items() if name not in PROFILE_NAMES}
     bare["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    profile = dict.fromkeys(PROFILE_NAMES, str(share_file(PROFILE)))
+    profile = dict.fromkeys(PROFILE_NAMES, str(transport_profile()))
     ours = _measure(args, "profile", {**bare, **profile})
     default = _measure(args, "default", bare)
-    return conclude(
-        args, "transport", {**ours, **{f"default_{key}": value for key, value in default.items()}}
-    )
+    return conclude(args, "transport", {**ours, **{f"default_{key}": value for key, value in default.items()}})
 
 
 def _measure(args: argparse.Namespace, label: str, environment: Mapping[str, str]) -> dict[str, Any]:

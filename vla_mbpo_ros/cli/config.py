@@ -1,4 +1,4 @@
-"""`vla-mbpo config [ROBOT]`: every setting with its value, unit, range and meaning; checks a file on the way."""
+"""`vla-mbpo config [ROBOT]`: every setting with value, unit, range and meaning; checks a file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ _DOC = "Show every setting with its value, unit, range and meaning; check a file
 
 def add(subparsers: Any) -> None:
     parser = new_command(subparsers, "config", _DOC, run)
-    parser.add_argument(
-        "robot_name", metavar="ROBOT", nargs="?", default="", help="default: as the file says"
-    )
+    parser.add_argument("robot_name", metavar="ROBOT", nargs="?", default="", help="default: as the file says")
     parser.add_argument("--file", type=Path, help="YAML file to check; default: the robot's own in config/")
 
 

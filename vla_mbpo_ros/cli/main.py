@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from types import FrameType
 
 from vla_mbpo_ros import __version__
-from vla_mbpo_ros.cli.output import emit_error, own_stdout, say
+from vla_mbpo_ros.cli.output import emit_error, own_stdout
 from vla_mbpo_ros.errors import VlaMbpoError
 
 COMMANDS = (
     "up",
+    "doctor",
     "config",
     "bench",
 )
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             emit_error(args, error)
             return error.exit_code
         except KeyboardInterrupt:
-            say("Interrupted.")
+            emit_error(args, VlaMbpoError("Interrupted."))
             return _INTERRUPTED
         except BrokenPipeError:  # the reader of our output has gone, as in `vla-mbpo config | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains at exit
@@ -73,9 +74,7 @@ def _end_in_order_on_sigterm() -> None:
 
 
 def _unexpected(error: Exception) -> VlaMbpoError:
-    return VlaMbpoError(
-        f"Unexpected {type(error).__name__}: {error}.", "Run it again with --debug and report it."
-    )
+    return VlaMbpoError(f"Unexpected {type(error).__name__}: {error}.", "Run it again with --debug and report it.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The two processes of `vla-mbpo bench transport`: python -m … publish|receive TASK. Each prints one JSON line."""
+"""The two processes of `vla-mbpo bench transport`: publish|receive TASK. Each prints one JSON line."""
 
 from __future__ import annotations
 
@@ -44,17 +44,13 @@ def publish(node: Any, task: Task) -> dict[str, Any]:
     _wait_for_readers(publishers)
     frame = np.random.default_rng(0).integers(0, 256, (task.height, task.width, 3), dtype=np.uint8)
     message = _image(Image, task)
-    pixels = np.frombuffer(message.data, np.uint8).reshape(
-        frame.shape
-    )  # one message is filled again and again
+    pixels = np.frombuffer(message.data, np.uint8).reshape(frame.shape)  # one message is filled again and again
     began = time.monotonic()
     for index in range(task.frames):
         time.sleep(max(0.0, began + index / task.hz - time.monotonic()))
         for publisher in publishers:
             np.copyto(pixels, frame)
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(
-                time.monotonic_ns(), 1_000_000_000
-            )
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(time.monotonic_ns(), 1_000_000_000)
             publisher.publish(message)
     time.sleep(_IDLE_S)  # what is still on its way needs its publisher
     return {"sent": task.frames * len(publishers)}

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _DOC = "Start a robot's whole graph, watch it, and stop it together."
 _MORE = (
-    "Ends after --duration or on Ctrl-C; the exit code is 0 when every topic kept its rate, nothing was restarted and "
-    "nothing complained."
+    "Ends after --duration or on Ctrl-C; the exit code is 0 when every topic kept its rate, nothing was "
+    "restarted and nothing complained."
 )
 
 

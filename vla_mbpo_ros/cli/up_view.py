@@ -102,6 +102,6 @@ def _summary(session: Session) -> str:
     waiting = session.observer.inactive()
     if session.phase == "starting":
         return f"starting; waiting for {', '.join(waiting)}"
-    restarts = sum(session.processes.restarts.values())
+    restarts, deaths = sum(session.processes.restarts.values()), len(session.processes.errors)
     graph_s = session.observer.now_ns() / 1e9
-    return f"{session.phase}; graph time {graph_s:.1f} s, {restarts} restarts, {len(session.processes.errors)} errors"
+    return f"{session.phase}; graph time {graph_s:.1f} s, {restarts} restarts, {deaths} deaths"

@@ -24,8 +24,7 @@ class ArmTrack:
         for part in (state.position, state.velocity):
             if np.shape(part) != (self._robot.dof,):
                 raise ContractError(
-                    f"A joint state has the shape {np.shape(part)},"
-                    f" {self._robot.name} has {self._robot.dof} joints.",
+                    f"A joint state has the shape {np.shape(part)}, {self._robot.name} has {self._robot.dof} joints.",
                     "Check the driver's joint names.",
                 )
         bad = np.flatnonzero(~np.isfinite(state.position))
@@ -65,9 +64,8 @@ class ArmTrack:
         start = self._start()
         if start is None:
             return None
-        target: FloatArray = np.where(self._robot.is_velocity, 0.0, start)
-        self._target = target
-        return target.copy()
+        self._target = np.where(self._robot.is_velocity, 0.0, start)
+        return np.array(self._target, dtype=np.float64)
 
     def move(self, values: FloatArray, stamp_ns: int, scale: float) -> tuple[FloatArray, bool]:
         """(N,) the new target: the admissible values nearest to `values`; and whether they differ."""

@@ -16,13 +16,10 @@ _NS = 1e9
 def checked(chunk: ActionChunk, robot: RobotSpec) -> ActionChunk:
     """The chunk with a copy of its values, so that nobody can change them later."""
     if chunk.chunk_id <= 0:
-        raise ContractError(
-            f"A chunk has the id {chunk.chunk_id}.", "Number chunks from 1; 0 means 'no chunk'."
-        )
+        raise ContractError(f"A chunk has the id {chunk.chunk_id}.", "Number chunks from 1; 0 means 'no chunk'.")
     if chunk.dt_ns <= 0:
         raise ContractError(
-            f"Chunk {chunk.chunk_id} has dt_ns = {chunk.dt_ns}.",
-            "Give the time between two of its steps, above 0.",
+            f"Chunk {chunk.chunk_id} has dt_ns = {chunk.dt_ns}.", "Give the time between two of its steps, above 0."
         )
     values = _array(chunk)
     _check_shape(chunk.chunk_id, values, robot)
@@ -56,13 +53,19 @@ def check_reach(chunk: ActionChunk, now_ns: int, latency_ns: int) -> None:
         )
 
 
+def check_episode(chunk: ActionChunk, since_ns: int | None) -> None:
+    if since_ns is not None and chunk.observed_ns < since_ns:
+        raise StaleError(
+            f"Chunk {chunk.chunk_id} was observed before the episode began.", "Nothing to do: it came too late."
+        )
+
+
 def check_newer(chunk: ActionChunk, newest: ActionChunk | None) -> None:
     if newest is None or chunk.observed_ns >= newest.observed_ns:
         return
     older_s = (newest.observed_ns - chunk.observed_ns) / _NS
     raise StaleError(
-        f"Chunk {chunk.chunk_id} was observed {older_s:.3f} s before chunk {newest.chunk_id},"
-        " which came first.",
+        f"Chunk {chunk.chunk_id} was observed {older_s:.3f} s before chunk {newest.chunk_id}, which came first.",
         "Run one policy only, and publish its chunks in the order of their observations.",
     )
 
@@ -72,16 +75,14 @@ def _array(chunk: ActionChunk) -> FloatArray:
         return np.array(chunk.values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ContractError(
-            f"Chunk {chunk.chunk_id} does not hold numbers: {error}.",
-            "Send a (steps, joints) array of floats.",
+            f"Chunk {chunk.chunk_id} does not hold numbers: {error}.", "Send a (steps, joints) array of floats."
         ) from error
 
 
 def _check_shape(chunk_id: int, values: FloatArray, robot: RobotSpec) -> None:
     if values.ndim != 2 or values.shape[0] == 0:
         raise ContractError(
-            f"Chunk {chunk_id} has the shape {values.shape}.",
-            f"Send at least one step: (steps, {robot.dof}).",
+            f"Chunk {chunk_id} has the shape {values.shape}.", f"Send at least one step: (steps, {robot.dof})."
         )
     if values.shape[1] != robot.dof:
         raise ContractError(

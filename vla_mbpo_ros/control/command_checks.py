@@ -32,8 +32,7 @@ def check_values(command: Command, robot: RobotSpec) -> Refusal | None:
         return Refusal(f"A command of '{command.source}' holds no numbers.", "Send one float for each joint.")
     if values.shape != (robot.dof,):
         return Refusal(
-            f"A command of '{command.source}' has the shape {values.shape},"
-            f" {robot.name} has {robot.dof} joints.",
+            f"A command of '{command.source}' has the shape {values.shape}, {robot.name} has {robot.dof} joints.",
             "Send one value for each joint.",
         )
     bad = np.flatnonzero(~np.isfinite(values))

@@ -30,12 +30,7 @@ _NS = 1e9
 
 class ChunkExecutor:
     def __init__(
-        self,
-        robot: RobotSpec,
-        cfg: ExecutorConfig,
-        control_dt_ns: int,
-        latency_ns: int = 0,
-        source: str = SOURCE,
+        self, robot: RobotSpec, cfg: ExecutorConfig, control_dt_ns: int, latency_ns: int = 0, source: str = SOURCE
     ) -> None:
         self._robot, self._cfg, self._source = robot, cfg, source
         self._dt_ns, self._latency_ns = control_dt_ns, latency_ns
@@ -45,6 +40,7 @@ class ChunkExecutor:
         self._refusal = ""  # why the last chunk was not taken
         self._waiting = ""  # why nothing is commanded
         self._now_ns: int | None = None  # the last tick
+        self._since_ns: int | None = None  # no chunk was observed before this
         self._pending: list[ActionChunk] = []  # in the order of their observations
         self._rest: FloatArray | None = None  # (N,) where the arm is, or the last command
         self._chunk: ActionChunk | None = None  # in use
@@ -70,9 +66,15 @@ class ChunkExecutor:
         self._stop("")
         self._rest = None
 
-    def reset(self) -> None:
-        """A new episode: forget every chunk and where the arm was. Counts and `enabled` stay."""
+    def reset(self, since_ns: int | None = None) -> None:
+        """A new episode: forget every chunk and where the arm was. Counts and `enabled` stay.
+
+        With `since_ns`, the first moment of the episode, chunks observed from then on are kept, should they have
+        come before this call, and older ones are refused, should they come after it.
+        """
+        fresh = [] if since_ns is None else [chunk for chunk in self._pending if chunk.observed_ns >= since_ns]
         self._forget("")
+        self._pending, self._since_ns = fresh, since_ns
 
     def start_from(self, position: FloatArray) -> None:
         """Where the arm is, (N,): measured, or what somebody else told it last.
@@ -145,6 +147,7 @@ class ChunkExecutor:
         chunk = chunk_checks.checked(chunk, self._robot)
         chunk_checks.check_age(chunk, now_ns, self._max_age_s())
         chunk_checks.check_reach(chunk, now_ns, self._latency_ns)
+        chunk_checks.check_episode(chunk, self._since_ns)
         chunk_checks.check_newer(chunk, self._pending[-1] if self._pending else self._chunk)
         return chunk
 
@@ -196,9 +199,7 @@ class ChunkExecutor:
         if chunk is None or self._fade is None:
             return None
         if now_ns >= chunk.end_ns:
-            self._stop(
-                f"Chunk {chunk.chunk_id} is used up: the arm holds. Is policy_node alive and fast enough?"
-            )
+            self._stop(f"Chunk {chunk.chunk_id} is used up: the arm holds. Is policy_node alive and fast enough?")
             return None
         values = self._fade.at(now_ns)
         self._meter.sample(now_ns, values, self._fade.blending(now_ns))
@@ -231,4 +232,4 @@ class ChunkExecutor:
         self._pending = []
         self._rest = None
         self._refusal = ""
-        self._now_ns = None
+        self._now_ns = self._since_ns = None

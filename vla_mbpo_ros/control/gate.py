@@ -129,9 +129,7 @@ class Gate:
 
     def tick(self, now_ns: int, steady_ns: int) -> bool:
         """Let what is over be over. True: the arm is to be held, send `hold(now_ns)`."""
-        if self._now_ns is not None and now_ns < self._now_ns:
-            self._time_went_back()
-        self._now_ns = now_ns
+        self._watch_clock(now_ns)
         if self._blocked(now_ns) is not None:
             self._lease.release()
         self._expire(now_ns, steady_ns)
@@ -139,6 +137,7 @@ class Gate:
 
     def hold(self, now_ns: int) -> Command | None:
         """Stay where you are. None before the first joint state: nothing is known that could be held."""
+        self._watch_clock(now_ns)
         values = self._arm.hold()
         if values is None:
             return None
@@ -240,14 +239,15 @@ class Gate:
             self._why_free = f"'{silent}' was silent for {self._cfg.lease_s:g} s: is it alive?"
         elif self._lease.holder and steady_ns - self._alive_steady_ns > self._cfg.stall_s * _NS:
             stalled = self._lease.release()
-            self._why_free = (
-                f"'{stalled}' stalled for {self._cfg.stall_s:g} s of steady time: are it and /clock alive?"
-            )
+            self._why_free = f"'{stalled}' stalled for {self._cfg.stall_s:g} s of steady time: are it and /clock alive?"
 
-    def _time_went_back(self) -> None:
-        self._lease.release()
-        self.rebase()
-        self._why_free = "Time went back: waiting for new commands."
+    def _watch_clock(self, now_ns: int) -> None:
+        """Time that goes back is another run of the world: what was told before says nothing."""
+        if self._now_ns is not None and now_ns < self._now_ns:
+            self._lease.release()
+            self.rebase()
+            self._why_free = "Time went back: waiting for new commands."
+        self._now_ns = now_ns
 
     def _reason(self, now_ns: int, obeying: bool) -> str:
         blocked = self._blocked(now_ns)

@@ -1,4 +1,4 @@
-"""One rule for what belongs together, live and offline: of each source the latest item at or before T, if not too old."""
+"""What belongs together, live and offline: of each source the latest item at or before T, if not too old."""
 
 from __future__ import annotations
 

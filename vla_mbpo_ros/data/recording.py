@@ -40,6 +40,8 @@ class Source:
     def count(self, sequence: int) -> None:
         """A message with the publisher's own number arrived; numbers that restart tell of a new publisher."""
         self.received += 1
+        if self.topic.kind == "latched":  # only the newest matters, older ones may be passed over
+            return
         if 0 <= self._sequence < sequence - 1:
             self.lost += sequence - 1 - self._sequence
         self._sequence = sequence
@@ -126,7 +128,7 @@ class Recording:
         except BagError as error:
             self._give_up(error)
 
-    def end(self, outcome: str, note: str = "", success_time_s: float | None = None) -> Path:
+    def end(self, outcome: str, note: str = "", success_time_s: float | None = None, policy_version: str = "") -> Path:
         """Close the bag. BagError unless every received message is in it."""
         if self._bag is None:
             raise BagError("No episode is being recorded.", self.failure or "Start one by recorder/start.")
@@ -136,6 +138,7 @@ class Recording:
             outcome=outcome,
             note=note,
             success_time_s=success_time_s,
+            policy_version=self.facts.policy_version or policy_version,
             received={source.name: source.received for source in self.sources.values()},
             lost={source.name: source.lost for source in self.sources.values() if source.lost},
         )

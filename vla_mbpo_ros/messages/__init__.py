@@ -16,12 +16,7 @@ from vla_mbpo_ros.messages.camera_info import Intrinsics, encode_camera_info, en
 from vla_mbpo_ros.messages.chunks import decode_chunk, encode_chunk
 from vla_mbpo_ros.messages.header import stamp_of_cdr
 from vla_mbpo_ros.messages.images import decode_depth, decode_frame, decode_image, fill_image
-from vla_mbpo_ros.messages.joints import (
-    decode_command,
-    decode_joint_state,
-    encode_command,
-    encode_joint_state,
-)
+from vla_mbpo_ros.messages.joints import decode_command, decode_joint_state, encode_command, encode_joint_state
 from vla_mbpo_ros.messages.stamps import fill_stamp, from_ns, to_ns
 from vla_mbpo_ros.messages.status import encode_status
 

@@ -46,8 +46,7 @@ def decode_chunk(message: Any, robot: RobotSpec) -> ActionChunk:
 def encode_chunk(chunk: ActionChunk, robot: RobotSpec, chunk_class: Any) -> Any:
     if chunk.values.ndim != 2 or chunk.values.shape[1] != robot.dof:
         raise ContractError(
-            f"Chunk {chunk.chunk_id} has the shape {chunk.values.shape},"
-            f" {robot.name} has {robot.dof} joints.",
+            f"Chunk {chunk.chunk_id} has the shape {chunk.values.shape}, {robot.name} has {robot.dof} joints.",
             f"Let the policy propose (steps, {robot.dof}).",
         )
     message = chunk_class()

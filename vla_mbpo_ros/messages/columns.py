@@ -39,9 +39,7 @@ def check_finite(values: FloatArray, what: str, robot: RobotSpec) -> None:
 def check_modes(modes: Any, order: Sequence[int], what: str, robot: RobotSpec) -> None:
     given = [int(mode) for mode in modes]
     if len(given) != robot.dof:
-        raise ContractError(
-            f"{what} has {len(given)} modes, expected {robot.dof}.", "Send one for each name."
-        )
+        raise ContractError(f"{what} has {len(given)} modes, expected {robot.dof}.", "Send one for each name.")
     for joint, index in zip(robot.joints, order, strict=True):
         if given[index] != joint.mode:
             raise ContractError(

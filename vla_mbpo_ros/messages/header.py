@@ -22,8 +22,7 @@ def stamp_of_cdr(data: bytes | bytearray | memoryview) -> int:
     """Nanoseconds. Right only for types that begin with a Header or a Time; the caller knows the type."""
     if len(data) < _LENGTH:
         raise ContractError(
-            f"A message of {len(data)} bytes has no stamp.",
-            "Ask only for types that begin with a Header or a Time.",
+            f"A message of {len(data)} bytes has no stamp.", "Ask only for types that begin with a Header or a Time."
         )
     layout = _LAYOUTS.get(bytes(data[:2]))
     if layout is None:

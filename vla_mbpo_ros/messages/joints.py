@@ -7,14 +7,7 @@ from typing import Any
 import numpy as np
 
 from vla_mbpo_ros.errors import ContractError
-from vla_mbpo_ros.messages.columns import (
-    check_finite,
-    check_modes,
-    double_array,
-    floats,
-    mode_array,
-    order_of,
-)
+from vla_mbpo_ros.messages.columns import check_finite, check_modes, double_array, floats, mode_array, order_of
 from vla_mbpo_ros.messages.stamps import fill_stamp, to_ns
 from vla_mbpo_ros.robots import RobotSpec
 from vla_mbpo_ros.schema import Command, FloatArray, JointState
@@ -50,9 +43,7 @@ def decode_command(message: Any, robot: RobotSpec) -> Command:
     check_modes(message.modes, order, what, robot)
     values = floats(message.values, robot.dof, what)[order]
     check_finite(values, what, robot)
-    return Command(
-        to_ns(message.header.stamp), message.source, values, int(message.chunk_id), int(message.step)
-    )
+    return Command(to_ns(message.header.stamp), message.source, values, int(message.chunk_id), int(message.step))
 
 
 def encode_command(command: Command, robot: RobotSpec, joint_command_class: Any) -> Any:

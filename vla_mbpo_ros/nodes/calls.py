@@ -33,15 +33,11 @@ class Calls:
         """The response; GraphError when nobody answers in time."""
         client = self.client(kind, name)
         if not await self.until(client.service_is_ready, timeout_s):
-            raise GraphError(
-                f"No service '{name}' after {timeout_s:.0f} s.", "Is its node up? See the heartbeats."
-            )
+            raise GraphError(f"No service '{name}' after {timeout_s:.0f} s.", "Is its node up? See the heartbeats.")
         future = client.call_async(request)
         if not await self.until(future.done, timeout_s):
             client.remove_pending_request(future)
-            raise GraphError(
-                f"Service '{name}' gave no answer in {timeout_s:.0f} s.", "See the log of its node."
-            )
+            raise GraphError(f"Service '{name}' gave no answer in {timeout_s:.0f} s.", "See the log of its node.")
         return future.result()
 
     async def must(self, kind: type, name: str, request: Any, timeout_s: float) -> Any:

@@ -45,9 +45,7 @@ class CameraNode(ManagedNode):
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        self._info_pub.publish(
-            encode_camera_info(self._camera.intrinsics, self.now_ns(), self._frame_id, CameraInfo)
-        )
+        self._info_pub.publish(encode_camera_info(self._camera.intrinsics, self.now_ns(), self._frame_id, CameraInfo))
         self._stopping.clear()
         self._thread = threading.Thread(target=self._read_forever, name="camera", daemon=True)
         self._thread.start()

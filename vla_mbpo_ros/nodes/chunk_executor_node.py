@@ -140,9 +140,7 @@ class ChunkExecutorNode(ManagedNode):
         if waited_s < self.cfg.executor.policy_wait_s:
             return False
         self._answered = None
-        self.complain(
-            f"No answer from the policy for {waited_s:.1f} s; going on without. See the log of policy_node."
-        )
+        self.complain(f"No answer from the policy for {waited_s:.1f} s; going on without. See the log of policy_node.")
         return True
 
 

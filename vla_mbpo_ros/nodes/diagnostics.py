@@ -44,7 +44,7 @@ class FallbackUpdater:
         self._tasks: list[tuple[str, Task]] = []
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
-    def setHardwareID(self, hwid: str) -> None:  # the name of diagnostic_updater
+    def setHardwareID(self, hwid: str) -> None:  # noqa: N802  # diagnostic_updater's name
         self._hardware_id = hwid
 
     def add(self, name: str, task: Task) -> None:

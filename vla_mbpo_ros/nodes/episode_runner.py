@@ -43,9 +43,7 @@ class EpisodeRunner:
         self._calls, self._cfg, self._now_ns = calls, cfg, now_ns
         self.sim = SimState()  # the newest
 
-    async def run(
-        self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]
-    ) -> None:
+    async def run(self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
         """Fill in `episode`; whatever happens, the arm is disarmed and the bag is closed."""
         try:
             phase("gate")
@@ -53,6 +51,7 @@ class EpisodeRunner:
             await self._prepare(episode, phase)
             phase("arm")
             await self._switch(True)
+            await self._tell(episode.instruction)  # last: the policy's plan begins now
             phase("run")
             await self._act(episode, phase, cancelled)
         finally:
@@ -65,17 +64,13 @@ class EpisodeRunner:
             reply = await self._must(Reset, "sim/reset", Reset.Request(seed=episode.seed))
             episode.instruction = episode.instruction or reply.instruction
             episode.seed = int(reply.seed)
-        request = SetInstruction.Request(instruction=episode.instruction)
-        await self._must(SetInstruction, "policy/set_instruction", request)
         if episode.record:
             phase("record")
             begin = StartEpisode.Request(instruction=episode.instruction)
             started = await self._calls.must(StartEpisode, "recorder/start", begin, CALL_S + STALL_S)
             episode.episode_id, episode.bag_path = started.episode_id, started.bag_path
 
-    async def _act(
-        self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]
-    ) -> None:
+    async def _act(self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
         episode.start_ns = last_ns = self._now_ns()
         first_step, success_ns = self.sim.step, 0
         while True:
@@ -107,13 +102,17 @@ class EpisodeRunner:
                 await self._calls.must(StopEpisode, "recorder/stop", request, CALL_S)
 
     async def _quiet(self) -> None:
-        """The executor stops commanding, the arm is held."""
+        """The executor stops commanding, the arm is held, the policy rests."""
         await self._switch(False)
+        await self._tell("")
 
     async def _switch(self, on: bool) -> None:
         names = ("robot/arm", "executor/enable") if on else ("executor/enable", "robot/arm")
         for name in names:
             await self._must(SetBool, name, SetBool.Request(data=on))
+
+    async def _tell(self, instruction: str) -> None:
+        await self._must(SetInstruction, "policy/set_instruction", SetInstruction.Request(instruction=instruction))
 
     async def _must(self, kind: type, name: str, request: Any) -> Any:
         return await self._calls.must(kind, name, request, CALL_S)

@@ -30,9 +30,7 @@ def external_command(form: str, robot: RobotSpec) -> External | None:
         "none": None,
         "joint_state": External(JointState, lambda command: _joint_state(command, robot)),
         "joint_trajectory": External(JointTrajectory, lambda command: _joint_trajectory(command, robot)),
-        "multi_array": External(
-            Float64MultiArray, lambda command: Float64MultiArray(data=command.values.tolist())
-        ),
+        "multi_array": External(Float64MultiArray, lambda command: Float64MultiArray(data=command.values.tolist())),
     }
     return forms[form]
 

@@ -13,6 +13,4 @@ def message_class(type_name: str) -> type:
     try:
         return getattr(import_module(f"{package}.msg"), name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
-        raise MissingDependency(
-            f"No message type {type_name}.", f"Install the ROS package {package}."
-        ) from error
+        raise MissingDependency(f"No message type {type_name}.", f"Install the ROS package {package}.") from error

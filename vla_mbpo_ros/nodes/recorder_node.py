@@ -27,7 +27,6 @@ STATUS_S = 1.0  # period of the status while recording
 TICK_S = 0.1  # how often an idle bag is flushed
 # What must have arrived before a tick counts as recorded, beside the camera frames; all else is queued reliably.
 TICK_TOPICS = ("joint_states", "robot/executed_command")
-UNSTAMPED = ("std_msgs/msg/String", "std_msgs/msg/Bool")
 
 
 class RecorderNode(ManagedNode):
@@ -87,10 +86,8 @@ class RecorderNode(ManagedNode):
         profile = qos.RECORDED_IMAGE if source.topic.kind == "image" else qos.BY_KIND[source.topic.kind]
         if source.topic.kind == "command":
             profile = qos.STATE  # every command counts here
-        stamped = source.topic.type not in UNSTAMPED
-        self.sub_raw(
-            message_class(source.topic.type), source.name, partial(self._on_raw, source, stamped), profile
-        )
+        stamped = source.topic.hz > 0.0 or source.topic.name == "policy/action_chunk"
+        self.sub_raw(message_class(source.topic.type), source.name, partial(self._on_raw, source, stamped), profile)
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -155,14 +152,13 @@ class RecorderNode(ManagedNode):
             self._state = EpisodeStatus.IDLE
         if not fresh:
             stale = ", ".join(self._recording.stale(self._graph_ns()))
-            raise BagError(
-                f"Not recording: nothing fresh from {stale}.", "Start what publishes it, then try again."
-            )
+            raise BagError(f"Not recording: nothing fresh from {stale}.", "Start what publishes it, then try again.")
 
     def _on_stop(self, request: StopEpisode.Request, response: StopEpisode.Response) -> None:
         success_s = (self._success_ns - self._recording.start_ns) * 1e-9 if self._success_ns else None
         counts = self._counts()
-        path = self._end(lambda: self._recording.end(OUTCOMES[request.outcome], request.note, success_s))
+        outcome = OUTCOMES[request.outcome]
+        path = self._end(lambda: self._recording.end(outcome, request.note, success_s, self._policy_version))
         response.success, response.message, response.bag_path = True, str(path), str(path)
         response.episode_id, response.status = self._recording.facts.episode_id, counts
         response.status.state, response.status.outcome = self._state, request.outcome
@@ -170,9 +166,7 @@ class RecorderNode(ManagedNode):
     def _on_discard(self, request: DiscardEpisode.Request, response: DiscardEpisode.Response) -> None:
         running = self._recording.facts.episode_id if self._recording.is_open else ""
         if request.episode_id not in ("", running):
-            raise BagError(
-                f"Episode {request.episode_id} is not being recorded.", "Delete its folder instead."
-            )
+            raise BagError(f"Episode {request.episode_id} is not being recorded.", "Delete its folder instead.")
         path = self._end(self._recording.discard)
         response.success, response.message = True, f"{path} is gone."
 
@@ -193,7 +187,7 @@ class RecorderNode(ManagedNode):
             robot_id=self.robot_id,
             namespace=self.get_namespace().strip("/"),
             instruction=request.instruction or self.cfg.instruction,
-            policy_version=request.policy_version or self._policy_version,
+            policy_version=request.policy_version,
             seed=int(self._sim.seed) if self._sim else None,
             simulated=self.simulated,
             control_hz=self.cfg.control_hz,
@@ -210,9 +204,7 @@ class RecorderNode(ManagedNode):
     def _counts(self) -> EpisodeStatus:
         recording, sources = self._recording, list(self._recording.sources.values())
         failed = bool(recording.failure) and not recording.is_open
-        status = EpisodeStatus(
-            state=EpisodeStatus.FAILED if failed else self._state, message=recording.failure
-        )
+        status = EpisodeStatus(state=EpisodeStatus.FAILED if failed else self._state, message=recording.failure)
         fill_stamp(status.header.stamp, self._graph_ns())
         status.episode_id, status.instruction = recording.facts.episode_id, recording.facts.instruction
         status.bag_path, status.duration_s = recording.path, recording.duration_s

@@ -20,6 +20,7 @@ from vla_mbpo_ros.messages.joints import (
     encode_command,
     encode_joint_state,
 )
+from vla_mbpo_ros.messages.stamps import to_ns
 from vla_mbpo_ros.messages.status import encode_status
 from vla_mbpo_ros.msg import JointCommand, SafetyState, SimState
 from vla_mbpo_ros.nodes import diagnostics, qos
@@ -43,6 +44,7 @@ class RobotNode(ManagedNode):
             raise ConfigError("gate.armed is for simulations only.", "Arm a robot by the service robot/arm.")
         self._gate = Gate(self.robot, self.cfg.gate, self._dt_ns)
         self._state_ns = 0  # stamp of the newest joint state
+        self._held_ns = 0  # the tick that was last answered by a hold
         self._told_ns = 0  # stamp of the newest executed command
         self._sim_episode = 0
         self._safety_s = 0.0  # steady time of the last safety state
@@ -82,9 +84,7 @@ class RobotNode(ManagedNode):
             self.sub(JointStateMessage, "driver/joint_states", self._on_driver_joints, qos.STATE)
         self.sub(JointCommand, "joint_command", self._on_command, qos.STATE)
         self.sub(Bool, "estop", self._on_estop, qos.LATCHED)
-        self.sub(
-            Bool, "deadman", lambda message: self._gate.deadman(message.data, self.now_ns()), qos.COMMAND
-        )
+        self.sub(Bool, "deadman", lambda message: self._gate.deadman(message.data, self.now_ns()), qos.COMMAND)
         if self.simulated:
             self.sub(SimState, "sim/state", self._on_sim_state, qos.EVENT)
         self.serve(SetBool, "robot/arm", self._on_arm)
@@ -130,7 +130,8 @@ class RobotNode(ManagedNode):
             return
         if outcome.hold:
             self._hold()
-        self.complain(str(outcome))
+        if to_ns(message.header.stamp) != self._held_ns:  # else: it takes over in a tick that was held already
+            self.complain(str(outcome))
 
     def _on_watch(self) -> None:
         if self._gate.tick(self._time_ns(), time.monotonic_ns()):
@@ -148,6 +149,7 @@ class RobotNode(ManagedNode):
             return
         command = self._gate.hold(now_ns)
         if command is not None:
+            self._held_ns = now_ns
             self._execute(command)
 
     def _execute(self, command: Command) -> None:

@@ -14,8 +14,8 @@ A node is a subclass of `ManagedNode`:
         run(MyNode)
 
 What `build` creates through `pub`, `sub`, `serve` and `every` is removed again at clean-up, and its callbacks run
-only while the node is active. An error of our tree inside a callback is logged and shown in diagnostics; the node lives.
-Any other exception is a defect: it ends the process, and the supervisor starts it again.
+only while the node is active. An error of our tree inside a callback is logged and shown in diagnostics; the node
+lives. Any other exception is a defect: it ends the process, and the supervisor starts it again.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from typing import Any, ClassVar
 
 import rclpy
 from lifecycle_msgs.msg import State
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
-from rclpy._rclpy_pybind11 import RCLError
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.lifecycle.node import LifecycleNodeMixin
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
 
@@ -83,9 +83,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         self._heartbeat = self.create_publisher(Heartbeat, "heartbeat", qos.HEARTBEAT)
         self._diagnostics = self._make_diagnostics()
         self.create_timer(self.cfg.runtime.heartbeat_s, self._beat, clock=self.steady_clock)
-        self.create_timer(
-            self.cfg.runtime.diagnostics_s, self._diagnostics.force_update, clock=self.steady_clock
-        )
+        self.create_timer(self.cfg.runtime.diagnostics_s, self._diagnostics.force_update, clock=self.steady_clock)
 
     # -- for subclasses ------------------------------------------------------------------------------------------
 
@@ -135,13 +133,11 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         publisher = self.create_publisher(kind, topic, copy(profile), qos_overriding_options=_overridable())
         return self._keep(self.destroy_publisher, publisher)
 
-    def sub(
-        self, kind: type, topic: str, callback: Callable[..., None], profile: QoSProfile, **options: Any
-    ) -> Any:
+    def sub(self, kind: type, topic: str, callback: Callable[..., None], profile: QoSProfile, **options: Any) -> Any:
         subscription = self.create_subscription(
             kind,
             topic,
-            self._guarded(callback),
+            self._guarded(callback, always=_is_latched(profile)),
             copy(profile),
             qos_overriding_options=_overridable(),
             **options,
@@ -152,7 +148,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         self, kind: type, topic: str, callback: Callable[[bytes, dict[str, int]], None], profile: QoSProfile
     ) -> Any:
         """A subscription that gives serialised bytes and what the middleware knows of them."""
-        guarded = self._guarded(callback)
+        guarded = self._guarded(callback, always=_is_latched(profile))
 
         def call(data: bytes, info: dict[str, int]) -> None:  # rclpy counts the parameters
             guarded(data, info)
@@ -226,7 +222,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         try:
             return LifecycleNodeMixin._LifecycleNodeMixin__change_state(self, transition_id)
         except RCLError:
-            self.get_logger().warning(f"Transition {transition_id} is not possible: {self.get_name()} is {self._state_label()}.")
+            self.get_logger().warning(f"Transition {transition_id} is not possible while {self._state_label()}.")
             return TransitionCallbackReturn.FAILURE
 
     def close(self) -> None:
@@ -259,13 +255,13 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
     def _require_active(self) -> None:
         if not self.is_active:
             label = self._state_machine.current_state[1]
-            raise VlaMbpoError(
-                f"{self.get_name()} is {label}.", "Activate it, or wait until the supervisor has."
-            )
+            raise VlaMbpoError(f"{self.get_name()} is {label}.", "Activate it, or wait until the supervisor has.")
 
-    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+    def _guarded(self, callback: Callable[..., None], always: bool = False) -> Callable[..., None]:
+        """`always`: also while inactive. What is latched comes once, and an emergency stop must not be missed."""
+
         def call(*args: Any) -> None:
-            if not self.is_active:
+            if not (always or self.is_active):
                 return
             try:
                 callback(*args)
@@ -292,9 +288,7 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
         self._heartbeat.publish(Heartbeat(node=name, pid=os.getpid(), state=state, detail=self.detail))
 
     def _make_diagnostics(self) -> Any:
-        updater = diagnostics.Updater(
-            self, period=3600.0
-        )  # driven by our timer: simulated time may stand still
+        updater = diagnostics.Updater(self, period=3600.0)  # driven by our timer: simulated time may stand still
         updater.setHardwareID(self.robot_id)
         updater.add("state", self._diagnose_state)
         updater.add("inputs", self._diagnose_inputs)
@@ -323,6 +317,10 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is 
 
 
 _ALWAYS = ("robot", "robot_id", "control_hz", "runtime")
+
+
+def _is_latched(profile: QoSProfile) -> bool:
+    return bool(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def _overridable() -> QoSOverridingOptions:

@@ -63,12 +63,8 @@ class SimNode(ManagedNode):
         self._joints_pub = self.pub(JointStateMessage, "sim/joint_states", qos.STATE)
         self._state_pub = self.pub(SimState, "sim/state", qos.EVENT)
         self._image_pubs = {c: self.pub(Image, f"{c}/color/image_raw", qos.IMAGE) for c in self.cfg.cameras}
-        self._frame_pubs = {
-            c: self.pub(FrameInfo, f"{c}/color/frame_info", qos.EVENT) for c in self.cfg.cameras
-        }
-        self._info_pubs = {
-            c: self.pub(CameraInfo, f"{c}/color/camera_info", qos.LATCHED) for c in self.cfg.cameras
-        }
+        self._frame_pubs = {c: self.pub(FrameInfo, f"{c}/color/frame_info", qos.EVENT) for c in self.cfg.cameras}
+        self._info_pubs = {c: self.pub(CameraInfo, f"{c}/color/camera_info", qos.LATCHED) for c in self.cfg.cameras}
         self._images = {c: Image() for c in self.cfg.cameras}  # filled again for every frame
         self._frame_ids = {c.name: c.frame_id for c in self.robot.cameras}
 
@@ -143,9 +139,7 @@ class SimNode(ManagedNode):
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> None:
         if request.task and request.task != self.cfg.sim.task:
-            raise ContractError(
-                f"This simulation has no task '{request.task}'.", f"It has '{self.cfg.sim.task}'."
-            )
+            raise ContractError(f"This simulation has no task '{request.task}'.", f"It has '{self.cfg.sim.task}'.")
         self._reset(request.seed if request.seed >= 0 else self._seed + 1)
         self._episode += 1
         self._tick += 1  # time goes on
@@ -164,9 +158,7 @@ class SimNode(ManagedNode):
 
     def _due_cameras(self) -> list[str]:
         """Cameras with a frame at this tick; a camera cannot be faster than the control rate."""
-        every = {
-            name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()
-        }
+        every = {name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()}
         return [name for name in self.cfg.cameras if self._tick % every[name] == 0]
 
     def _publish_frame(self, camera: str) -> None:

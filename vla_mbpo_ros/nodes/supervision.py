@@ -107,9 +107,7 @@ class Roster:
     def silent(self, now_s: float) -> list[str]:
         """Nodes that were alive and are not heard any more."""
         return [
-            member.name
-            for member in self.members.values()
-            if member.pid and now_s - member.heard_s > self._timeout_s
+            member.name for member in self.members.values() if member.pid and now_s - member.heard_s > self._timeout_s
         ]
 
     def _may_change(self, member: Member, now_s: float) -> bool:

@@ -11,7 +11,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 
 from vla_mbpo_ros.action import RunEpisode
-from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.errors import GraphError, VlaMbpoError
 from vla_mbpo_ros.msg import Heartbeat, SimState
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.calls import Calls
@@ -19,6 +19,7 @@ from vla_mbpo_ros.nodes.episode_runner import Episode, EpisodeRunner
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 from vla_mbpo_ros.nodes.supervision import Roster, Step
 
+UP_S = 30.0  # an episode waits this long for the graph to be whole
 PERIOD_S = 0.1  # how often the roster is looked at
 _TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
@@ -75,9 +76,7 @@ class SupervisorNode(ManagedNode):
         now_s = time.monotonic()
         for name in self._roster.silent(now_s):
             if name not in self._reported_silent:
-                self.get_logger().error(
-                    f"{name} is dead or stuck: no heartbeat. The arm holds until it is back."
-                )
+                self.get_logger().error(f"{name} is dead or stuck: no heartbeat. The arm holds until it is back.")
                 self._reported_silent.add(name)
         problems = self._roster.problems(now_s)
         self.detail = problems[0] if problems else ""
@@ -106,9 +105,7 @@ class SupervisorNode(ManagedNode):
 
     def _admit(self, _: RunEpisode.Goal) -> GoalResponse:
         if self._busy or not self.is_active:
-            self.get_logger().warning(
-                "run_episode: refused, an episode is running or this node is not active."
-            )
+            self.get_logger().warning("run_episode: refused, an episode is running or this node is not active.")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
@@ -116,6 +113,7 @@ class SupervisorNode(ManagedNode):
         self._busy = True
         episode, result = self._episode(handle.request), RunEpisode.Result(success=True)
         try:
+            await self._all_up()
             await self._runner.run(
                 episode,
                 lambda name: self._feedback(handle, name, episode),
@@ -128,6 +126,11 @@ class SupervisorNode(ManagedNode):
             self._busy = False
         self._conclude(handle, episode, result)
         return result
+
+    async def _all_up(self) -> None:
+        up = await self._calls.until(lambda: not self._roster.problems(time.monotonic()), UP_S)
+        if not up:
+            raise GraphError(" ".join(self._roster.problems(time.monotonic())), "See the logs of these nodes.")
 
     def _episode(self, goal: Any) -> Episode:
         return Episode(

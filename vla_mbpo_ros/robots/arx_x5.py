@@ -19,9 +19,7 @@ _GRIPPER_SPEED = 0.3  # m/s
 def _arm(side: str) -> tuple[Joint, ...]:
     joints = tuple(
         Joint(f"{side}_joint{index + 1}", low, high, velocity, home)
-        for index, (low, high, velocity, home) in enumerate(
-            zip(_LOW, _HIGH, _MAX_VELOCITY, _HOME, strict=True)
-        )
+        for index, (low, high, velocity, home) in enumerate(zip(_LOW, _HIGH, _MAX_VELOCITY, _HOME, strict=True))
     )
     gripper = Joint(f"{side}_gripper", 0.0, _GRIPPER_OPEN, _GRIPPER_SPEED, _GRIPPER_OPEN, unit="m")
     return (*joints, gripper)

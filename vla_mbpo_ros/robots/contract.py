@@ -1,11 +1,11 @@
 """The topics that a robot's graph promises: what the recorder records, `up` measures and `bags check` expects.
 
-    kind       QoS (nodes/qos.py)                          gaps are
-    image      best effort, depth 1 (recorder: reliable)   a lost frame
-    state      reliable, depth 10                          a lost sample
-    command    reliable, depth 1                           a lost command
-    event      reliable, depth 100                         a lost event
-    latched    reliable, transient local                   not counted: sent on change
+kind       QoS (nodes/qos.py)                          gaps are
+image      best effort, depth 1 (recorder: reliable)   a lost frame
+state      reliable, depth 10                          a lost sample
+command    reliable, depth 1                           a lost command
+event      reliable, depth 100                         a lost event
+latched    reliable, transient local                   not counted: sent on change
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def camera_topics(camera: str, hz: float) -> tuple[Topic, ...]:
 def robot_topics(robot: RobotSpec, control_hz: float, camera_hz: dict[str, float]) -> tuple[Topic, ...]:
     """Every topic of the contract. `camera_hz` maps camera name to its rate."""
     cameras = tuple(topic for name in robot.camera_names for topic in camera_topics(name, camera_hz[name]))
-    return cameras + (
+    return (
+        *cameras,
         Topic("joint_states", "sensor_msgs/msg/JointState", "state", control_hz),
         Topic("joint_command", f"{PACKAGE}/msg/JointCommand", "command", control_hz),
         Topic("robot/executed_command", f"{PACKAGE}/msg/JointCommand", "event", control_hz),

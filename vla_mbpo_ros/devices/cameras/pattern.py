@@ -11,15 +11,7 @@ from vla_mbpo_ros.schema import ImageArray
 
 DIGITS = 6
 _STEP = 4  # pixels that the bars move from frame to frame
-_COLOURS = (
-    (230, 230, 230),
-    (200, 200, 0),
-    (0, 200, 200),
-    (0, 170, 0),
-    (200, 0, 200),
-    (190, 0, 0),
-    (0, 0, 190),
-)
+_COLOURS = ((230, 230, 230), (200, 200, 0), (0, 200, 200), (0, 170, 0), (200, 0, 200), (190, 0, 0), (0, 0, 190))
 # 3 x 5 dots a digit, row by row
 _FONT = (
     "111101101101111",
@@ -40,11 +32,10 @@ class Pattern:
     def __init__(self, width: int, height: int) -> None:
         bar = np.arange(2 * width) * len(_COLOURS) // width % len(_COLOURS)
         shade = np.linspace(1.0, 0.4, height)[:, None, None]  # darker towards the bottom
-        self._bars = (np.array(_COLOURS)[bar] * shade).astype(np.uint8)  # (H, 2 W, 3)
+        self._bars: ImageArray = (np.array(_COLOURS)[bar] * shade).astype(np.uint8)  # (H, 2 W, 3)
         self._width = width
-        self._dot = max(
-            1, min(height // 7, width // (4 * DIGITS + 1))
-        )  # pixels a dot, so that the number fits
+        # pixels a dot, so that the number fits
+        self._dot = max(1, min(height // 7, width // (4 * DIGITS + 1)))
 
     def frame(self, number: int) -> ImageArray:
         """(H, W, 3), a new array each time."""
@@ -58,8 +49,7 @@ class Pattern:
     def _number(self, number: int) -> ImageArray:
         """The number in white on black, with a black edge."""
         text = f"{number % 10**DIGITS:0{DIGITS}d}"
-        board = np.zeros((7, 4 * DIGITS + 1), dtype=np.uint8)
+        board = np.zeros((7, 4 * DIGITS + 1, 1), dtype=np.uint8)
         for index, digit in enumerate(text):
-            board[1:6, 1 + 4 * index : 4 + 4 * index] = _DOTS[int(digit)]
-        large: ImageArray = board.repeat(self._dot, axis=0).repeat(self._dot, axis=1)[:, :, None]
-        return large
+            board[1:6, 1 + 4 * index : 4 + 4 * index] = _DOTS[int(digit), :, :, None]
+        return board.repeat(self._dot, axis=0).repeat(self._dot, axis=1)

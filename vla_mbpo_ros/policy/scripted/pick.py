@@ -19,7 +19,7 @@ from vla_mbpo_ros.sim.arx_x5.model import joints_of
 from vla_mbpo_ros.sim.tasks.pick_place import CUBE_HALF_M, PAD_THICK_M
 
 VELOCITY_SHARE = 0.45  # of the joints' limit; the gate lets half of it pass by default
-_HOVER_M = 0.12  # of the tool above the table
+_HOVER_M = 0.10  # of the tool above the table: higher, a hand pointing down reaches less far
 _GRASP_M = CUBE_HALF_M
 _RELEASE_M = PAD_THICK_M + CUBE_HALF_M + 0.003  # a little above: the cube is let go, not pressed down
 _CLOSED_M = 0.0  # closes on the cube with the gripper's full force

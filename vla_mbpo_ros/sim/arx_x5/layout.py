@@ -8,8 +8,8 @@ from vla_mbpo_ros.sim.camera import Intrinsics, Pose, intrinsics, look_at
 
 SIDES = ("left", "right")
 ARM_BASES = {"left": (0.0, 0.22, 0.0), "right": (0.0, -0.22, 0.0)}
-HEAD_POSITION = (-0.06, 0.0, 0.80)
-HEAD_TARGET = (0.31, 0.0, 0.0)
+HEAD_POSITION = (-0.15, 0.0, 0.75)
+HEAD_TARGET = (0.18, 0.0, 0.0)
 HEAD_FOVY_RAD = math.radians(43.0)  # as the colour camera of a D435i
 
 
