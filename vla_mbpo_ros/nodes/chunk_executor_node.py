@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState as JointStateMessage
 from std_srvs.srv import SetBool
 
@@ -102,19 +101,18 @@ class ChunkExecutorNode(ManagedNode):
         self._since_s = 0.0  # steady time since when it does
         self._sim_episode = 0
         self._answered: TickDone | None = None  # the policy's newest answer; None: it does not take part
-        self.sub(ClockMessage, "/clock", self._on_clock, qos.STATE)
         self.sub(SimState, "sim/state", self._on_sim_state, qos.EVENT)
         self.sub(TickDone, "sim/tick_done", self._on_tick_done, qos.EVENT)
         self.every(POLL_S, self._advance)
 
-    def _on_clock(self, message: ClockMessage) -> None:
-        self._pending_ns, self._since_s = to_ns(message.clock), time.monotonic()
-        self._advance()
-
     def _on_sim_state(self, message: SimState) -> None:
+        """A new tick."""
+        tick_ns = to_ns(message.header.stamp)
         if message.episode != self._sim_episode:  # a reset put the arm elsewhere
             self._sim_episode = message.episode
-            self._executor.reset()
+            self._executor.reset(tick_ns)
+        self._pending_ns, self._since_s = tick_ns, time.monotonic()
+        self._advance()
 
     def _on_tick_done(self, message: TickDone) -> None:
         if message.node == "policy":

@@ -22,13 +22,14 @@ from vla_mbpo_ros.messages.joints import (
 )
 from vla_mbpo_ros.messages.stamps import to_ns
 from vla_mbpo_ros.messages.status import encode_status
-from vla_mbpo_ros.msg import JointCommand, SafetyState, SimState
+from vla_mbpo_ros.msg import ExecutorStatus, JointCommand, SafetyState, SimState
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.external_command import external_command
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 from vla_mbpo_ros.schema import Command, JointState
 
 WATCH_S = 0.02  # period of the watchdog, on steady time
+EARLY = 9  # commands that are kept for a tick that has not begun, beside the newest
 SAFETY_S = 0.1  # longest time between two safety states
 
 
@@ -46,7 +47,9 @@ class RobotNode(ManagedNode):
         self._state_ns = 0  # stamp of the newest joint state
         self._held_ns = 0  # the tick that was last answered by a hold
         self._told_ns = 0  # stamp of the newest executed command
-        self._sim_episode = 0
+        self._sim, self._sim_episode = SimState(), 0  # lock-step: the newest tick
+        self._tick_state: JointState | None = None  # a joint state whose tick has not begun
+        self._early: list[JointCommand] = []  # commands for such a tick
         self._safety_s = 0.0  # steady time of the last safety state
         self._control_source: str | None = None
         self._make_entities()
@@ -83,6 +86,7 @@ class RobotNode(ManagedNode):
             self._joints_watch = self.watch("driver/joint_states", gate.max_state_age_s)
             self.sub(JointStateMessage, "driver/joint_states", self._on_driver_joints, qos.STATE)
         self.sub(JointCommand, "joint_command", self._on_command, qos.STATE)
+        self.sub(ExecutorStatus, "executor/status", self._on_executor_status, qos.EVENT)
         self.sub(Bool, "estop", self._on_estop, qos.LATCHED)
         self.sub(Bool, "deadman", lambda message: self._gate.deadman(message.data, self.now_ns()), qos.COMMAND)
         if self.simulated:
@@ -96,10 +100,14 @@ class RobotNode(ManagedNode):
     def _on_driver_joints(self, message: JointStateMessage) -> None:
         state = decode_joint_state(message, self.robot)
         self._joints_watch.tick(state.stamp_ns, self.now_ns())
-        self._observe(state)
+        if self.simulated:
+            self._tick_state = state
+            self._begin_tick()
+        else:
+            self._observe(state)
 
     def _observe(self, state: JointState) -> None:
-        """A new joint state is a new tick: with nobody in control it is answered by a hold at once."""
+        """A new joint state: with nobody in control it is answered by a hold at once."""
         self._gate.observe(state)
         self._state_ns = state.stamp_ns
         self._joints_pub.publish(encode_joint_state(state, self.robot, JointStateMessage))
@@ -107,9 +115,28 @@ class RobotNode(ManagedNode):
             self._hold()
 
     def _on_sim_state(self, message: SimState) -> None:
-        if message.episode != self._sim_episode:  # a reset put the arm elsewhere
-            self._sim_episode = message.episode
+        self._sim = message
+        self._begin_tick()
+
+    def _begin_tick(self) -> None:
+        """Lock-step: a tick begins when both its joint state and its sim/state are here, in whatever order."""
+        state = self._tick_state
+        if state is None or to_ns(self._sim.header.stamp) < state.stamp_ns:
+            return
+        self._tick_state = None
+        if self._sim.episode != self._sim_episode:  # a reset put the arm elsewhere
+            self._sim_episode = self._sim.episode
             self._gate.rebase()
+        self._observe(state)
+        early, self._early = self._early, []
+        for message in early:
+            self._on_command(message)
+
+    def _on_executor_status(self, message: ExecutorStatus) -> None:
+        """An executor that has nothing to command gives its lease back at once; nobody needs to wait for it."""
+        if message.state not in (ExecutorStatus.RUNNING, ExecutorStatus.BLENDING):
+            self._gate.release("policy")
+            self._on_watch()
 
     def _move_sink(self) -> None:
         position, velocity = self._sink.read()
@@ -119,6 +146,9 @@ class RobotNode(ManagedNode):
 
     def _on_command(self, message: JointCommand) -> None:
         now_ns = self._time_ns()
+        if self.simulated and to_ns(message.header.stamp) > now_ns:
+            self._early = [*self._early[-EARLY:], message]  # it overtook the joint state of its tick
+            return
         try:
             command = decode_command(message, self.robot)
         except VlaMbpoError as error:
