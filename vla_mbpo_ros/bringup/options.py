@@ -37,7 +37,8 @@ class Argument:
 
     @property
     def text_choices(self) -> tuple[str, ...]:
-        return ("true", "false") if isinstance(self.default, bool) else self.choices
+        """What ROS launch accepts; people write both forms of a truth."""
+        return ("true", "false", "True", "False") if isinstance(self.default, bool) else self.choices
 
 
 def _argument(default: Any, doc: str, choices: tuple[str, ...] = ()) -> Any:

@@ -32,19 +32,35 @@ class Source:
     name: str  # fully qualified, as in the bag
     offered: tuple[Qos, ...] = ()
     received: int = 0  # during this bag
-    lost: int = 0  # during this bag, by sequence numbers
     newest_ns: int = -1
     latched: dict[str, bytes] = field(default_factory=dict)  # the last message, to begin every bag with
     _sequence: int = -1
+    _missing: int = 0  # during this bag
+    _mixed: bool = False  # during this bag
+
+    def begin(self) -> None:
+        """A new bag."""
+        self.received = self._missing = 0
+        self._mixed = False
 
     def count(self, sequence: int) -> None:
-        """A message with the publisher's own number arrived; numbers that restart tell of a new publisher."""
+        """A message with the publisher's own number arrived.
+
+        Numbers that fall are those of several publishers, or of one that was started again. They cannot be told
+        apart: then nothing is said of losses.
+        """
         self.received += 1
         if self.topic.kind == "latched":  # only the newest matters, older ones may be passed over
             return
+        self._mixed = self._mixed or sequence <= self._sequence
         if 0 <= self._sequence < sequence - 1:
-            self.lost += sequence - 1 - self._sequence
+            self._missing += sequence - 1 - self._sequence
         self._sequence = sequence
+
+    @property
+    def lost(self) -> int:
+        """During this bag, by the publisher's numbers."""
+        return 0 if self._mixed else self._missing
 
     def is_stale(self, now_ns: int) -> bool:
         """Commands and events without a rate may be silent."""
@@ -101,7 +117,7 @@ class Recording:
         self.start_ns = self.newest_ns = 0
         self._bag = BagWriter(Path(self._cfg.folder) / facts.episode_id, compression=self._cfg.compression)
         for source in self.sources.values():
-            source.received = source.lost = 0
+            source.begin()
             self._bag.add_topic(source.name, source.topic.type, source.offered)
         for source in self.sources.values():
             for data in source.latched.values():

@@ -1,0 +1,63 @@
+"""Real nodes in real processes over the real middleware. Where ROS 2 is missing, these tests are skipped by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))  # for live_graph.py, which the tests of this folder share
+
+if TYPE_CHECKING:
+    from live_graph import LiveGraph
+
+NEEDED = ("rclpy", "vla_mbpo_ros.msg")
+SMALL = tuple(
+    f"cameras.{name}.{side}=64" for name in ("head", "left_wrist", "right_wrist") for side in ("width", "height")
+)
+QUICK = ("runtime.diagnostics_s=0.2", "runtime.heartbeat_s=0.2")  # so that no test waits for a report
+
+
+def _missing() -> str:
+    return ", ".join(name for name in NEEDED if not importlib.util.find_spec(name))
+
+
+class WithoutRos(pytest.Module):
+    """A test file that cannot even be imported here."""
+
+    def collect(self) -> Iterable[Any]:
+        pytest.skip(f"needs ROS 2: {_missing()} is not installed (see `vla-mbpo doctor`)", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:
+    if _missing() and "pytest.mark.ros" in module_path.read_text(encoding="utf-8"):
+        return WithoutRos.from_parent(parent, path=module_path)  # type: ignore[no-any-return]
+    return None
+
+
+@pytest.fixture(scope="module")
+def start_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LiveGraph]]:
+    """Start graphs that end with the test file: `start_graph(sim=True, set=("policy.horizon=8",), only=("robot_node",))`."""
+    from live_graph import LiveGraph, make_graph
+
+    environment = dict(os.environ)
+    with ExitStack() as stack:
+
+        def start(*, only: tuple[str, ...] = (), set: tuple[str, ...] = (), **options: Any) -> LiveGraph:  # noqa: A002
+            # Strangers on this machine must neither hear nor disturb us.
+            os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
+            os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+            folder = tmp_path_factory.mktemp("graph")
+            settings = (*SMALL, *QUICK, f"recorder.folder={folder / 'bags'}", *set)
+            return stack.enter_context(LiveGraph(make_graph(settings, only, **options), folder))
+
+        yield start
+    os.environ.clear()
+    os.environ.update(environment)
