@@ -42,7 +42,7 @@ uninstall() {
 
 # The command of the README, in an empty environment: pip itself gets what generates the messages.
 prove_pip() {
-  pip_install "$tree[ros]"
+  pip_install "${tree}[ros]"
   check_install
   uninstall
 }
@@ -50,7 +50,7 @@ prove_pip() {
 # As `make setup` does it: the wheels first, then without isolation.
 prove_editable() {
   pip_install -r "$tree/tools/requirements-build.txt"
-  pip_install --no-build-isolation --editable "$tree[ros]"
+  pip_install --no-build-isolation --editable "${tree}[ros]"
   check_install
   uninstall
 }
@@ -59,7 +59,7 @@ prove_editable() {
 colcon_environment() {
   pip_install -r "$tree/tools/requirements-build.txt"
   "$venv/bin/python" -c 'import mujoco, rosbags, rich' 2>/dev/null && return
-  pip_install --no-build-isolation "$tree[ros]"
+  pip_install --no-build-isolation "${tree}[ros]"
   uninstall
 }
 
@@ -68,7 +68,8 @@ prove_colcon() {
   colcon_environment
   VENV=$venv "$tree/tools/colcon_on_wheels.sh" "$out" "$@"
   # The generated set-up files read variables that may be unset.
-  (set +u && source "$out/install/setup.bash" && check_install) # shellcheck disable=SC1091
+  # shellcheck disable=SC1091
+  (set +u && source "$out/install/setup.bash" && check_install)
 }
 
 prove_symlink() { prove_colcon --symlink-install; }

@@ -148,7 +148,7 @@ def test_nonsense_is_refused_with_its_cause(options: Options, cause: str) -> Non
 
 
 def test_an_unknown_robot_gets_a_suggestion() -> None:
-    with pytest.raises(UnknownName, match="Unknown robot 'arx_x6'. Did you mean 'arx_x5'"):
+    with pytest.raises(UnknownName, match=r"Unknown robot 'arx_x6'\. Did you mean 'arx_x5'"):
         graph(Options("arx_x6"))
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,6 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from vla_mbpo_ros.bringup.processes import Processes, children_of
     from vla_mbpo_ros.bringup.run_folder import make_run_folder
 
@@ -60,7 +59,8 @@ def jitter(written_ns: list[int], wanted_ms: float) -> dict[str, Any]:
 
     if len(written_ns) < 3:
         raise GraphError("The executor sent no commands.", "Its log above says why.")
-    periods_ms = np.diff(np.array(written_ns, dtype=np.int64)) / 1e6
+    moments = np.array(written_ns, dtype=np.int64)
+    periods_ms = (moments[1:] - moments[:-1]).astype(np.float64) / 1e6
     off_ms = np.abs(periods_ms - wanted_ms)
     return {
         "period_ms": float(np.median(periods_ms)),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vla_mbpo_ros.cli.output import say
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from vla_mbpo_ros.bringup.graph import GraphSpec
     from vla_mbpo_ros.bringup.run_folder import RunFolder
     from vla_mbpo_ros.bringup.session import Session
+    from vla_mbpo_ros.evaluation.episode_report import EpisodeReport
 
 OUTCOMES = ("unknown", "success", "failure", "discarded")  # in the order of EpisodeStatus.msg
 _PHASES = {
@@ -127,3 +129,22 @@ def make_demo_view(plain: bool, episodes: int) -> Iterator[DemoView]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield BarDemoView(episodes, progress)
+
+
+def show_summary(reports: Sequence[EpisodeReport], folder: Path) -> None:
+    """The table, the pictures and where everything lies, on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vla_mbpo_ros.evaluation.episode_report import summary_rows
+
+    rows = summary_rows(reports)
+    table = Table(*rows[0], title=f"{reports[0].record.robot.title}, its twin", title_justify="left")
+    for row in rows:
+        table.add_row(*row.values())
+    console = Console()
+    console.print(table)
+    for report in reports:
+        print(f"bag      {report.record.path}")
+        print(f"picture  {report.picture}")
+    print(f"logs     {folder}/logs")

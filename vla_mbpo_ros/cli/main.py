@@ -15,6 +15,7 @@ from vla_mbpo_ros.cli.output import emit_error, own_stdout
 from vla_mbpo_ros.errors import VlaMbpoError
 
 COMMANDS = (
+    "demo",
     "up",
     "doctor",
     "config",

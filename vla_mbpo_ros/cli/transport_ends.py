@@ -13,7 +13,7 @@ import numpy as np
 
 _SETTLE_S = 0.5  # a publisher may know its reader a little before the reader knows it
 _MATCH_LIMIT_S = 15.0
-_IDLE_S = 1.5  # silence after which the receiver takes the stream for ended
+_LINGER_S = 0.5  # what is still on its way needs its publisher
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def publish(node: Any, task: Task) -> dict[str, Any]:
             np.copyto(pixels, frame)
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(time.monotonic_ns(), 1_000_000_000)
             publisher.publish(message)
-    time.sleep(_IDLE_S)  # what is still on its way needs its publisher
+    time.sleep(_LINGER_S)
     return {"sent": task.frames * len(publishers)}
 
 
@@ -71,15 +71,15 @@ def receive(node: Any, task: Task) -> dict[str, Any]:
 
     for camera, topic in enumerate(task.topics()):
         node.create_subscription(Image, topic, partial(on_image, camera), task.qos())
-    last_s, count = time.monotonic() + _MATCH_LIMIT_S, 0
-    while time.monotonic() - last_s < _IDLE_S:
+    met, end_s = False, time.monotonic() + _MATCH_LIMIT_S
+    while node.count_publishers(task.topics()[0]) or not met:
+        met = met or bool(node.count_publishers(task.topics()[0]))
+        if not met and time.monotonic() > end_s:
+            raise SystemExit("error: the publisher was not found.")
         rclpy.spin_once(node, timeout_sec=0.1)
-        if len(seen) > count:
-            last_s, count = time.monotonic(), len(seen)
-    if not seen:
-        raise SystemExit("error: no image arrived.")
-    p50, p95 = np.percentile(latencies_ms, (50, 95))
-    return {"received": len(seen), "p50_ms": float(p50), "p95_ms": float(p95)}
+    # Nothing may have arrived at all: the default transport can lose every large image.
+    p50, p95 = np.percentile(latencies_ms, (50, 95)) if seen else (None, None)
+    return {"received": len(seen), "p50_ms": p50, "p95_ms": p95}
 
 
 def _wait_for_readers(publishers: list[Any]) -> None:

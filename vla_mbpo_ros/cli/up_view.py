@@ -83,7 +83,11 @@ def show_report(report: Report) -> None:
 def make_table(report: Report, title: str) -> Any:
     from rich.table import Table
 
-    table = Table("topic", "Hz", "promised", "messages", "", title=title, title_justify="left")
+    table = Table(title=title, title_justify="left")
+    table.add_column("topic", no_wrap=True)
+    for heading in ("Hz", "promised", "messages"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column()
     for row in _rows(report):
         table.add_row(*row, style="red" if row[-1] else "")
     return table

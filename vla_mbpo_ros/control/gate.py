@@ -203,8 +203,8 @@ class Gate:
         return late
 
     def _late(self, command: Command) -> Refusal | None:
-        last_ns = self._stamps.get(command.source)
-        if command.stamp_ns != self._answered_ns and (last_ns is None or command.stamp_ns > last_ns):
+        last_ns = max(self._stamps.get(command.source, -1), -1 if self._answered_ns is None else self._answered_ns)
+        if command.stamp_ns > last_ns:
             return None
         return Refusal(
             f"The tick {command.stamp_ns / _NS:.3f} s of '{command.source}' is answered already.",

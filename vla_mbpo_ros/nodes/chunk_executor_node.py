@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from sensor_msgs.msg import JointState as JointStateMessage
 from std_srvs.srv import SetBool
@@ -24,6 +25,7 @@ from vla_mbpo_ros.msg import (
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 
+KEPT = 16  # ids of chunks; strangers' chunks may come between the policy's
 POLL_S = 0.05  # how often a waiting tick looks at its deadline, on steady time
 
 
@@ -37,7 +39,7 @@ class ChunkExecutorNode(ManagedNode):
         self._dt_ns = round(1e9 / self.cfg.control_hz)
         self._latency_ns = round(self.cfg.sim.inference_latency_s * 1e9) if self.simulated else 0
         self._executor = ChunkExecutor(self.robot, self.cfg.executor, self._dt_ns, self._latency_ns)
-        self._newest_chunk = 0  # id of the chunk that came last, accepted or not
+        self._arrived: deque[int] = deque(maxlen=KEPT)  # ids of the chunks that came last, accepted or not
         self._command_pub = self.pub(JointCommand, "joint_command", qos.COMMAND)
         self._status_pub = self.pub(ExecutorStatus, "executor/status", qos.EVENT)
         self.sub(ActionChunk, "policy/action_chunk", self._on_chunk, qos.EVENT)
@@ -62,7 +64,7 @@ class ChunkExecutorNode(ManagedNode):
             status.add("chunks refused", str(now.chunks_refused))
 
     def _on_chunk(self, message: ActionChunk) -> None:
-        self._newest_chunk = message.chunk_id
+        self._arrived.append(message.chunk_id)
         try:
             chunk = decode_chunk(message, self.robot)
         except VlaMbpoError as error:
@@ -130,8 +132,7 @@ class ChunkExecutorNode(ManagedNode):
         answer, pending = self._answered, self._pending_ns
         if answer is None or pending is None or not self._executor.enabled:
             return True
-        arrived = answer.chunk_id in (0, self._newest_chunk)
-        return arrived and to_ns(answer.stamp) >= pending - self._latency_ns
+        return answer.chunk_id in (0, *self._arrived) and to_ns(answer.stamp) >= pending - self._latency_ns
 
     def _waited_too_long(self) -> bool:
         waited_s = time.monotonic() - self._since_s

@@ -11,7 +11,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.control.gate import Gate
-from vla_mbpo_ros.control.safety import Refusal
+from vla_mbpo_ros.control.safety import GateState, Refusal
 from vla_mbpo_ros.devices.arms.sink import SinkArm
 from vla_mbpo_ros.errors import ConfigError, DeviceError, VlaMbpoError
 from vla_mbpo_ros.messages.joints import (
@@ -48,6 +48,8 @@ class RobotNode(ManagedNode):
         self._held_ns = 0  # the tick that was last answered by a hold
         self._told_ns = 0  # stamp of the newest executed command
         self._sim, self._sim_episode = SimState(), 0  # lock-step: the newest tick
+        self._tick_s = 0.0  # steady time at which it began
+        self._executor: ExecutorStatus | None = None  # its newest word; None: nobody waits for it
         self._tick_state: JointState | None = None  # a joint state whose tick has not begun
         self._early: list[JointCommand] = []  # commands for such a tick
         self._safety_s = 0.0  # steady time of the last safety state
@@ -109,10 +111,9 @@ class RobotNode(ManagedNode):
     def _observe(self, state: JointState) -> None:
         """A new joint state: with nobody in control it is answered by a hold at once."""
         self._gate.observe(state)
-        self._state_ns = state.stamp_ns
+        self._state_ns, self._tick_s = state.stamp_ns, time.monotonic()
         self._joints_pub.publish(encode_joint_state(state, self.robot, JointStateMessage))
-        if self._gate.tick(self._time_ns(), time.monotonic_ns()):
-            self._hold()
+        self._hold_if_free()
 
     def _on_sim_state(self, message: SimState) -> None:
         self._sim = message
@@ -134,9 +135,10 @@ class RobotNode(ManagedNode):
 
     def _on_executor_status(self, message: ExecutorStatus) -> None:
         """An executor that has nothing to command gives its lease back at once; nobody needs to wait for it."""
-        if message.state not in (ExecutorStatus.RUNNING, ExecutorStatus.BLENDING):
+        self._executor = message
+        if not _commands(message):
             self._gate.release("policy")
-            self._on_watch()
+        self._hold_if_free()
 
     def _move_sink(self) -> None:
         position, velocity = self._sink.read()
@@ -160,16 +162,32 @@ class RobotNode(ManagedNode):
             return
         if outcome.hold:
             self._hold()
-        if to_ns(message.header.stamp) != self._held_ns:  # else: it takes over in a tick that was held already
-            self.complain(str(outcome))
+        if not 0 <= self._held_ns - to_ns(message.header.stamp) < self._dt_ns:
+            self.complain(str(outcome))  # else: it takes over in a tick that was held already
 
     def _on_watch(self) -> None:
-        if self._gate.tick(self._time_ns(), time.monotonic_ns()):
-            self._hold()
+        self._hold_if_free()
         if time.monotonic() - self._safety_s >= SAFETY_S:
             self._publish_safety()
 
     # -- the arm is told -----------------------------------------------------------------------------------------
+
+    def _hold_if_free(self) -> None:
+        if self._gate.tick(self._time_ns(), time.monotonic_ns()) and not self._executor_may_command():
+            self._hold()
+
+    def _executor_may_command(self) -> bool:
+        """Lock-step: whether an armed robot is to wait for the executor's word on this tick, or for its command.
+
+        A hold before that would make it a matter of the machine's speed which command is the first.
+        """
+        word = self._executor
+        if not self.simulated or word is None or self._gate.state(self._state_ns) is not GateState.FREE:
+            return False
+        if time.monotonic() - self._tick_s > self.cfg.gate.stall_s:
+            self._executor = None
+            return False
+        return self._told_ns < self._state_ns and (to_ns(word.header.stamp) < self._state_ns or _commands(word))
 
     def _hold(self) -> None:
         """Hold, once a tick in simulation, at most at the control rate otherwise."""
@@ -227,6 +245,10 @@ class RobotNode(ManagedNode):
         response.success, response.message = refusal is None, str(refusal) if refusal else done
         self._on_watch()
         self._publish_safety()
+
+
+def _commands(status: ExecutorStatus) -> bool:
+    return status.state in (ExecutorStatus.RUNNING, ExecutorStatus.BLENDING)
 
 
 def main() -> None:

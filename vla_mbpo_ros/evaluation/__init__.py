@@ -1,0 +1,6 @@
+"""What came of it: episodes read back from bags, summarised, and drawn. Reads `data/`; knows no ROS and no node.
+
+episode.py          one bag as arrays and a few pictures
+contact_sheet.py    what the cameras saw and how the joints moved, on one page (PNG)
+episode_report.py   an episode judged: its bag against the contract, its numbers, its picture
+"""
