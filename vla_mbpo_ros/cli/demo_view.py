@@ -143,6 +143,8 @@ def show_summary(reports: Sequence[EpisodeReport], folder: Path) -> None:
     for row in rows:
         table.add_row(*row.values())
     console = Console()
+    if not console.is_terminal:  # a file or a pipe is as wide as it needs to be
+        console = Console(width=140)
     console.print(table)
     for report in reports:
         print(f"bag      {report.record.path}")

@@ -16,6 +16,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 OUTCOME_COLOURS = {"success": "#007a55", "failure": "#b3261e"}
 GREY = "#6b6b6b"
 WIDTH_IN, DPI = 13.0, 150
+LEGEND = "line: measured · dots: commanded · grey: held · thin lines: observations of chunks · green: task done"
 MOVED_RAD = 0.02  # a part whose joints all moved less is left out
 
 
@@ -75,9 +76,11 @@ def _title(figure: Any, record: EpisodeRecord) -> None:
     seed = "" if facts.seed is None else f"layout {facts.seed} · "
     text = (
         f"{record.robot.title}{' twin' if facts.simulated else ''} · policy {facts.policy_version or 'none'} · {seed}"
-        f"{len(record.chunk_times_s)} chunks · {len(record.sources)} commands at {facts.control_hz:g} Hz · {record.path.name}"
+        f"{len(record.chunk_times_s)} chunks · {len(record.sources)} commands at {facts.control_hz:g} Hz"
     )
     figure.text(0.06, 1 - 0.62 / height, text, fontsize=9, color=GREY, va="center")
+    figure.text(0.985, 1 - 0.62 / height, record.path.name, fontsize=9, color=GREY, va="center", ha="right")
+    figure.text(0.985, 0.16 / height, LEGEND, fontsize=8, color=GREY, va="center", ha="right")
 
 
 def _pictures(figure: Any, cell: Any, record: EpisodeRecord, camera: str, with_times: bool) -> None:

@@ -1,20 +1,26 @@
-"""One whole episode, top to bottom: every source fresh, reset, record, arm, act, disarm, label."""
+"""One whole episode, top to bottom: every source fresh, reset, record, arm, act, disarm, label.
+
+In simulation time stands still from the gate until all is armed: the episode begins at the first tick of its layout,
+however long the preparations took. For that the runner takes part in lock-step and keeps its answer back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from std_srvs.srv import SetBool
 
 from vla_mbpo_ros.config import SupervisorConfig
-from vla_mbpo_ros.errors import GraphError
+from vla_mbpo_ros.errors import GraphError, VlaMbpoError
+from vla_mbpo_ros.messages.stamps import to_ns
 from vla_mbpo_ros.msg import EpisodeStatus, SimState
 from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.srv import Reset, SetInstruction, StartEpisode, StopEpisode
 
 CALL_S = 15.0  # longest wait for one service
+END_S = 5.0  # the same at the end, where a dead node must not keep the others from being told
 STALL_S = 30.0  # the episode is given up when the graph's time stands still for this long, on steady time
 
 
@@ -34,57 +40,87 @@ class Episode:
     duration_s: float = 0.0
     steps: int = 0
     cancelled: bool = False
+    problems: list[str] = field(default_factory=list)  # why it is not a whole episode
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the runner asks of its node."""
+
+    now_ns: Callable[[], int]  # the graph's time
+    phase: Callable[[str, Episode], None]  # where the episode is
+    cancelled: Callable[[], bool]
+    trouble: Callable[[], str]  # what has happened to a node since the episode began
+    hold_time: Callable[[bool], None]  # in simulation
 
 
 class EpisodeRunner:
-    """Runs episodes by calling the services of the other nodes. `now_ns` is the graph's time."""
+    """Runs episodes by calling the services of the other nodes."""
 
-    def __init__(self, calls: Calls, cfg: SupervisorConfig, now_ns: Callable[[], int]) -> None:
-        self._calls, self._cfg, self._now_ns = calls, cfg, now_ns
+    def __init__(self, calls: Calls, cfg: SupervisorConfig) -> None:
+        self._calls, self._cfg = calls, cfg
         self.sim = SimState()  # the newest
 
-    async def run(self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
+    async def run(self, episode: Episode, hooks: Hooks) -> None:
         """Fill in `episode`; whatever happens, the arm is disarmed and the bag is closed."""
         try:
-            phase("gate")
-            await self._quiet()
-            await self._prepare(episode, phase)
-            phase("arm")
-            await self._switch(True)
-            await self._tell(episode.instruction)  # last: the policy's plan begins now
-            phase("run")
-            await self._act(episode, phase, cancelled)
+            hooks.hold_time(episode.simulated)
+            await self._prepare(episode, hooks)
+            hooks.hold_time(False)
+            if not episode.cancelled:
+                hooks.phase("run", episode)
+                await self._act(episode, hooks)
+        except VlaMbpoError as error:
+            episode.outcome = EpisodeStatus.UNKNOWN  # of an episode that was disturbed nothing can be said
+            episode.problems.append(str(error))
         finally:
-            phase("stop")
+            hooks.hold_time(False)
+            hooks.phase("stop", episode)
             await self._finish(episode)
 
-    async def _prepare(self, episode: Episode, phase: Callable[[str], None]) -> None:
+    async def _prepare(self, episode: Episode, hooks: Hooks) -> None:
+        hooks.phase("gate", episode)
+        for kind, name, request in _QUIET:
+            await self._must(kind, name, request)
         if episode.simulated:
-            phase("reset")
-            reply = await self._must(Reset, "sim/reset", Reset.Request(seed=episode.seed))
-            episode.instruction = episode.instruction or reply.instruction
-            episode.seed = int(reply.seed)
+            hooks.phase("reset", episode)
+            await self._reset(episode)
         if episode.record:
-            phase("record")
+            hooks.phase("record", episode)
             begin = StartEpisode.Request(instruction=episode.instruction)
             started = await self._calls.must(StartEpisode, "recorder/start", begin, CALL_S + STALL_S)
             episode.episode_id, episode.bag_path = started.episode_id, started.bag_path
+        episode.cancelled = hooks.cancelled()
+        if episode.cancelled:
+            return
+        hooks.phase("arm", episode)
+        for name in ("robot/arm", "executor/enable"):
+            await self._must(SetBool, name, SetBool.Request(data=True))
+        tell = SetInstruction.Request(instruction=episode.instruction)
+        await self._must(SetInstruction, "policy/set_instruction", tell)  # last: the policy's plan begins now
 
-    async def _act(self, episode: Episode, phase: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
-        episode.start_ns = last_ns = self._now_ns()
+    async def _reset(self, episode: Episode) -> None:
+        reply = await self._must(Reset, "sim/reset", Reset.Request(seed=episode.seed))
+        episode.instruction = episode.instruction or reply.instruction
+        episode.seed = int(reply.seed)
+        first_ns = to_ns(reply.stamp)
+        # The success of the last episode must not be taken for that of this one.
+        if not await self._calls.until(lambda: to_ns(self.sim.header.stamp) >= first_ns, CALL_S):
+            raise GraphError("Nothing has come on sim/state since the reset.", "See the log of the simulator.")
+
+    async def _act(self, episode: Episode, hooks: Hooks) -> None:
+        episode.start_ns = last_ns = hooks.now_ns()
         first_step, success_ns = self.sim.step, 0
         while True:
-            moved = await self._calls.until(lambda: self._now_ns() > last_ns, STALL_S)  # noqa: B023
-            if not moved:
-                raise GraphError("The graph's time stands still.", "See the log of the simulator.")
-            last_ns = self._now_ns()
+            await self._time_goes_on(last_ns, hooks)
+            last_ns = hooks.now_ns()
             episode.duration_s = (last_ns - episode.start_ns) * 1e-9
             episode.steps = max(0, int(self.sim.step) - first_step)
-            phase("run")
+            hooks.phase("run", episode)
             if self.sim.success and episode.simulated:
                 success_ns = success_ns or last_ns
                 episode.outcome = EpisodeStatus.SUCCESS
-            if cancelled():
+            if hooks.cancelled():
                 episode.cancelled = True
                 return
             settled = success_ns and (last_ns - success_ns) * 1e-9 >= self._cfg.settle_s
@@ -93,26 +129,34 @@ class EpisodeRunner:
         if episode.simulated and episode.outcome != EpisodeStatus.SUCCESS:
             episode.outcome = EpisodeStatus.FAILURE  # out of time; only the simulator can tell
 
+    async def _time_goes_on(self, last_ns: int, hooks: Hooks) -> None:
+        moved = await self._calls.until(lambda: hooks.now_ns() > last_ns or bool(hooks.trouble()), STALL_S)
+        if hooks.trouble():
+            raise GraphError(hooks.trouble(), "The episode is given up; see the log of that node.")
+        if not moved:
+            raise GraphError("The graph's time stands still.", "See the log of the simulator.")
+
     async def _finish(self, episode: Episode) -> None:
+        """The executor stops commanding, the arm is held, the policy rests, the bag is closed; each is tried."""
+        for kind, name, request in _QUIET:
+            await self._try(episode, kind, name, request)
+        if episode.episode_id:
+            stop = StopEpisode.Request(outcome=episode.outcome, note=" ".join(episode.problems))
+            await self._try(episode, StopEpisode, "recorder/stop", stop, CALL_S)
+
+    async def _try(self, episode: Episode, kind: type, name: str, request: Any, limit_s: float = END_S) -> None:
         try:
-            await self._quiet()
-        finally:
-            if episode.episode_id:
-                request = StopEpisode.Request(outcome=episode.outcome)
-                await self._calls.must(StopEpisode, "recorder/stop", request, CALL_S)
-
-    async def _quiet(self) -> None:
-        """The executor stops commanding, the arm is held, the policy rests."""
-        await self._switch(False)
-        await self._tell("")
-
-    async def _switch(self, on: bool) -> None:
-        names = ("robot/arm", "executor/enable") if on else ("executor/enable", "robot/arm")
-        for name in names:
-            await self._must(SetBool, name, SetBool.Request(data=on))
-
-    async def _tell(self, instruction: str) -> None:
-        await self._must(SetInstruction, "policy/set_instruction", SetInstruction.Request(instruction=instruction))
+            await self._calls.must(kind, name, request, limit_s)
+        except VlaMbpoError as error:
+            episode.problems.append(str(error))
 
     async def _must(self, kind: type, name: str, request: Any) -> Any:
         return await self._calls.must(kind, name, request, CALL_S)
+
+
+# Nobody commands, the arm is held, the policy rests.
+_QUIET: tuple[tuple[type, str, Any], ...] = (
+    (SetBool, "executor/enable", SetBool.Request(data=False)),
+    (SetBool, "robot/arm", SetBool.Request(data=False)),
+    (SetInstruction, "policy/set_instruction", SetInstruction.Request(instruction="")),
+)
