@@ -24,6 +24,11 @@ class Calls:
         self._clients: dict[str, Any] = {}
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
 
+    def close(self) -> None:
+        """Remove all clients."""
+        while self._clients:
+            self._node.destroy_client(self._clients.popitem()[1])
+
     def client(self, kind: type, name: str) -> Any:
         if name not in self._clients:
             self._clients[name] = self._node.create_client(kind, name)

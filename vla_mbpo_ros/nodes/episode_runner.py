@@ -130,10 +130,13 @@ class EpisodeRunner:
             episode.outcome = EpisodeStatus.FAILURE  # out of time; only the simulator can tell
 
     async def _time_goes_on(self, last_ns: int, hooks: Hooks) -> None:
-        moved = await self._calls.until(lambda: hooks.now_ns() > last_ns or bool(hooks.trouble()), STALL_S)
+        def over() -> bool:
+            return bool(hooks.now_ns() > last_ns or hooks.trouble() or hooks.cancelled())
+
+        in_time = await self._calls.until(over, STALL_S)
         if hooks.trouble():
             raise GraphError(hooks.trouble(), "The episode is given up; see the log of that node.")
-        if not moved:
+        if not in_time:
             raise GraphError("The graph's time stands still.", "See the log of the simulator.")
 
     async def _finish(self, episode: Episode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -51,10 +52,11 @@ class PolicyNode(ManagedNode):
         self._instruction = self.cfg.instruction if self.cfg.policy.start else ""
         self._session = secrets.randbits(31) << 32  # makes chunk ids unique over restarts
         self._chunks = 0  # asked of the policy
+        self._plans, self._drawn = 0, 0  # plans begun, and chunks asked of this one
         self._newest_id = 0  # newest chunk that was published
         self._last_chunk_ns: int | None = None  # observation time of the newest chunk
         self._sim: SimState | None = None  # the tick that is to be answered, in lock-step
-        self._sim_episode = 0
+        self._sim_episode = self._episode_seed = 0
         self._make_entities()
 
     def start(self) -> None:
@@ -108,7 +110,7 @@ class PolicyNode(ManagedNode):
 
     def _on_sim_state(self, message: SimState) -> None:
         if message.episode != self._sim_episode:
-            self._sim_episode = message.episode
+            self._sim_episode, self._episode_seed = message.episode, message.seed
             self._begin(self._instruction)
         self._sim = message
         self._answer_tick()
@@ -126,6 +128,7 @@ class PolicyNode(ManagedNode):
     def _begin(self, instruction: str) -> None:
         """Start anew with this instruction."""
         self._instruction, self._last_chunk_ns = instruction, None
+        self._plans, self._drawn = self._plans + 1, 0
         self._inference = None  # an answer under way belongs to the past
         self._worker.submit(self._policy.reset)
         self._instruction_pub.publish(String(data=instruction))
@@ -173,14 +176,18 @@ class PolicyNode(ManagedNode):
             source_stamps_ns={name: stamp for name, (stamp, _) in parts.items()},
         )
         self._last_chunk_ns = time_ns
-        self._chunks += 1
-        self._inference = self._worker.submit(self._infer, observation, self._session + self._chunks)
+        self._chunks, self._drawn = self._chunks + 1, self._drawn + 1
+        self._inference = self._worker.submit(self._infer, observation, self._session + self._chunks, self._seed())
         self._inference.add_done_callback(lambda _: self._inferred.trigger())
 
-    def _infer(self, observation: Observation, chunk_id: int) -> ActionChunk:
+    def _seed(self) -> int:
+        """Of this chunk: the same in every run of a simulated episode, another one in every plan on a robot."""
+        plan = self._episode_seed if self.simulated else self._plans
+        return zlib.crc32(f"{self.cfg.policy.seed} {plan} {self._drawn}".encode())
+
+    def _infer(self, observation: Observation, chunk_id: int, seed: int) -> ActionChunk:
         """On the worker thread."""
         began = time.perf_counter()
-        seed = self.cfg.policy.seed + (chunk_id & 0xFFFFFFFF)
         sample = self._policy.sample(self._policy.encode([observation]), seed)
         return ActionChunk(
             observed_ns=observation.stamp_ns,

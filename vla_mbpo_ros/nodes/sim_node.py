@@ -21,6 +21,7 @@ from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 from vla_mbpo_ros.schema import Frame
 from vla_mbpo_ros.sim.factory import make_twin
 from vla_mbpo_ros.sim.lockstep import Lockstep
+from vla_mbpo_ros.sim.render import backend
 from vla_mbpo_ros.srv import Reset
 
 START_NS = 1_000_000_000  # simulated time starts at one second: zero means "no time yet" in ROS
@@ -157,9 +158,9 @@ class SimNode(ManagedNode):
     # -- publishing ----------------------------------------------------------------------------------------------
 
     def _due_cameras(self) -> list[str]:
-        """Cameras with a frame at this tick; a camera cannot be faster than the control rate."""
+        """Cameras with a frame at this tick, at the first tick of an episode all; none is faster than the control rate."""
         every = {name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()}
-        return [name for name in self.cfg.cameras if self._tick % every[name] == 0]
+        return [name for name in self.cfg.cameras if self._episode_tick % every[name] == 0]
 
     def _publish_frame(self, camera: str) -> None:
         size = self.cfg.cameras[camera]
@@ -187,8 +188,13 @@ class SimNode(ManagedNode):
             self._info_pubs[camera.name].publish(message)
 
 
+def make_node() -> SimNode:
+    backend()  # trying OpenGL may take seconds; done before the first heartbeat, it delays none
+    return SimNode()
+
+
 def main() -> None:
-    run(SimNode)
+    run(make_node)
 
 
 if __name__ == "__main__":

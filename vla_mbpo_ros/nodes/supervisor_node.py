@@ -12,15 +12,16 @@ from rclpy.action.server import ServerGoalHandle
 
 from vla_mbpo_ros.action import RunEpisode
 from vla_mbpo_ros.errors import GraphError, VlaMbpoError
-from vla_mbpo_ros.msg import Heartbeat, SimState
+from vla_mbpo_ros.msg import Heartbeat, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.calls import Calls
-from vla_mbpo_ros.nodes.episode_runner import Episode, EpisodeRunner
+from vla_mbpo_ros.nodes.episode_runner import Episode, EpisodeRunner, Hooks
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 from vla_mbpo_ros.nodes.supervision import Roster, Step
 
 UP_S = 30.0  # an episode waits this long for the graph to be whole
 PERIOD_S = 0.1  # how often the roster is looked at
+ASLEEP_S = 1.0  # a look that comes so late says nothing of the others
 _TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "activate": Transition.TRANSITION_ACTIVATE,
@@ -38,11 +39,15 @@ class SupervisorNode(ManagedNode):
         names = [self._full(name) for name in self.settings.extras["nodes"] if name]
         self._roster = Roster(names, self.cfg.supervisor.heartbeat_timeout_s)
         self._calls = Calls(self)
-        self._runner = EpisodeRunner(self._calls, self.cfg.supervisor, self.now_ns)
+        self._runner = EpisodeRunner(self._calls, self.cfg.supervisor)
         self._busy = False
+        self._trouble = ""  # what has happened to a node since the episode began
+        self._looked_s = 0.0  # steady time of the last look at the roster
         self._reported_silent: set[str] = set()
         self.sub(Heartbeat, "heartbeat", self._on_heartbeat, qos.HEARTBEAT)
         self.sub(SimState, "sim/state", self._on_sim_state, qos.STATE)
+        if self.simulated:
+            self._tick_done = self.pub(TickDone, "sim/tick_done", qos.EVENT)
         self.every(PERIOD_S, self._look)
         self._server = ActionServer(
             self,
@@ -56,6 +61,7 @@ class SupervisorNode(ManagedNode):
     def dismantle(self) -> None:
         if hasattr(self, "_server"):
             self._server.destroy()
+            self._calls.close()
 
     def diagnose(self, status: diagnostics.Status) -> None:
         problems = self._roster.problems(time.monotonic())
@@ -70,13 +76,18 @@ class SupervisorNode(ManagedNode):
         now_s = time.monotonic()
         if self._roster.heard(beat.node, beat.pid, beat.state, beat.detail, now_s):
             self.get_logger().warning(f"{beat.node} was started again (pid {beat.pid}); bringing it back.")
+            self._trouble = self._trouble or f"{beat.node} was started again during the episode."
         self._reported_silent.discard(beat.node)
 
     def _look(self) -> None:
         now_s = time.monotonic()
+        slept_s, self._looked_s = now_s - self._looked_s, now_s
+        if slept_s > ASLEEP_S:  # it is we who were stuck: the others' heartbeats are still to be read
+            return
         for name in self._roster.silent(now_s):
             if name not in self._reported_silent:
-                self.get_logger().error(f"{name} is dead or stuck: no heartbeat. The arm holds until it is back.")
+                self._trouble = f"{name} is dead or stuck: no heartbeat."
+                self.get_logger().error(f"{self._trouble} The arm holds until it is back.")
                 self._reported_silent.add(name)
         problems = self._roster.problems(now_s)
         self.detail = problems[0] if problems else ""
@@ -107,25 +118,31 @@ class SupervisorNode(ManagedNode):
         if self._busy or not self.is_active:
             self.get_logger().warning("run_episode: refused, an episode is running or this node is not active.")
             return GoalResponse.REJECT
+        self._busy = True  # from now on, not from its start: two goals may come at once
         return GoalResponse.ACCEPT
 
     async def _run_episode(self, handle: ServerGoalHandle) -> RunEpisode.Result:
-        self._busy = True
-        episode, result = self._episode(handle.request), RunEpisode.Result(success=True)
+        episode, self._trouble = self._episode(handle.request), ""
+        hooks = Hooks(
+            now_ns=self.now_ns,
+            phase=lambda name, now: self._feedback(handle, name, now),
+            cancelled=lambda: handle.is_cancel_requested,
+            trouble=lambda: self._trouble,
+            hold_time=self._hold_time,
+        )
         try:
             await self._all_up()
-            await self._runner.run(
-                episode,
-                lambda name: self._feedback(handle, name, episode),
-                lambda: handle.is_cancel_requested,
-            )
+            await self._runner.run(episode, hooks)
         except VlaMbpoError as error:
-            self.complain(error)
-            result.success, result.message = False, str(error)
+            episode.problems.append(str(error))
         finally:
             self._busy = False
-        self._conclude(handle, episode, result)
-        return result
+        return self._conclude(handle, episode)
+
+    def _hold_time(self, on: bool) -> None:
+        """Who takes part in lock-step and does not answer makes time stand still."""
+        if self.simulated:
+            self._tick_done.publish(TickDone(stamp=self._runner.sim.header.stamp, node="supervisor", leaving=not on))
 
     async def _all_up(self) -> None:
         up = await self._calls.until(lambda: not self._roster.problems(time.monotonic()), UP_S)
@@ -146,20 +163,24 @@ class SupervisorNode(ManagedNode):
         feedback = RunEpisode.Feedback(phase=phase, step=episode.steps, elapsed_s=episode.duration_s)
         handle.publish_feedback(feedback)
 
-    @staticmethod
-    def _conclude(handle: ServerGoalHandle, episode: Episode, result: RunEpisode.Result) -> None:
-        result.outcome, result.episode_id, result.bag_path = (
-            episode.outcome,
-            episode.episode_id,
-            episode.bag_path,
-        )
-        result.steps, result.duration_s = episode.steps, episode.duration_s
+    def _conclude(self, handle: ServerGoalHandle, episode: Episode) -> RunEpisode.Result:
+        if episode.problems:
+            self.complain(f"Episode {episode.episode_id or 'not begun'}: {' '.join(episode.problems)}")
         if episode.cancelled:
             handle.canceled()
-        elif result.success:
-            handle.succeed()
-        else:
+        elif episode.problems:
             handle.abort()
+        else:
+            handle.succeed()
+        return RunEpisode.Result(
+            success=not episode.problems,
+            message=" ".join(episode.problems),
+            outcome=episode.outcome,
+            episode_id=episode.episode_id,
+            bag_path=episode.bag_path,
+            steps=episode.steps,
+            duration_s=episode.duration_s,
+        )
 
     def _full(self, name: str) -> str:
         namespace = self.get_namespace().rstrip("/")
