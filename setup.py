@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, Distribution, setup
 from setuptools.command.build import build
@@ -41,7 +42,7 @@ class BuildInterfaces(Command):
     """A sub-command of `build`: setuptools swallows the errors of a custom build_py in editable mode."""
 
     description = "generate messages, services and actions with CMake"
-    user_options: list[tuple[str, str | None, str]] = []
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = []
     editable_mode = False  # set by setuptools
 
     def initialize_options(self) -> None:
@@ -68,7 +69,7 @@ class BuildInterfaces(Command):
 
 
 def find_ros() -> list[Path]:
-    """Prefixes of ROS: a sourced install, else the wheels of this environment, else those of pip's build environment."""
+    """Prefixes of ROS: a sourced install, or else wheels, of this environment or of pip's build environment."""
     sourced = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     if any(has_generators(p) for p in sourced):
         return sourced
@@ -110,17 +111,15 @@ def run_cmake(prefixes: list[Path]) -> Path:
     jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
     subprocess.run(configure, check=True, env=env)
     subprocess.run(["cmake", "--build", str(work / "cmake"), "--parallel", jobs], check=True, env=env)
-    subprocess.run(
-        ["cmake", "--install", str(work / "cmake")], check=True, env=env, stdout=subprocess.DEVNULL
-    )
+    subprocess.run(["cmake", "--install", str(work / "cmake")], check=True, env=env, stdout=subprocess.DEVNULL)
     return stage
 
 
 def cmake_environment(prefixes: list[Path]) -> dict[str, str]:
     """The environment, with ROS's own Python modules in reach.
 
-    pip's build isolation replaces PYTHONPATH with its own folder, which hides ament_package. So the path is made anew
-    from the prefixes: the same that sourcing ROS would give.
+    pip's build isolation replaces PYTHONPATH with its own folder, which hides ament_package. So the path is made
+    anew from the prefixes: the same that sourcing ROS would give.
     """
     names = (f"python{sys.version_info.major}.{sys.version_info.minor}", "python3")
     folders = [
@@ -144,7 +143,7 @@ def cmake_environment(prefixes: list[Path]) -> dict[str, str]:
 def copy_generated(stage: Path, package: Path) -> None:
     """Put the generated modules beside ours, and the libraries that they need into a private folder.
 
-    `__init__.py` loads those libraries: so neither LD_LIBRARY_PATH nor RPATH has to know where pip puts packages.
+    `__init__.py` loads those libraries: so neither LD_LIBRARY_PATH nor RPATH must know where pip puts packages.
     """
     made = stage / "python" / NAME
     for name in (*GENERATED, "_lib"):
@@ -152,6 +151,8 @@ def copy_generated(stage: Path, package: Path) -> None:
     for kind in GENERATED:
         shutil.copytree(made / kind, package / kind, ignore=shutil.ignore_patterns("__pycache__", "*.c"))
     for extension in made.glob(f"{NAME}_s__*.so"):
+        # A running process may have it mapped: replace the file, never write into it.
+        (package / extension.name).unlink(missing_ok=True)
         shutil.copy2(extension, package)
     (package / "_lib").mkdir()
     for library in (stage / "lib").glob("lib*.so"):
@@ -162,15 +163,11 @@ def copy_generated(stage: Path, package: Path) -> None:
 def share_files(stage: Path) -> list[tuple[str, list[str]]]:
     """What the ament index and `ros2 run` look for, as setuptools' data_files.
 
-    Left out: CMake and shell files, which no one can use from a wheel, and the list of prefixes of the machine that built it.
+    Left out: CMake and shell files, which no one can use from a wheel, and the prefixes of the building machine.
     """
-    index = [
-        p for p in (stage / "share" / "ament_index").rglob(NAME) if p.parent.name != "parent_prefix_path"
-    ]
+    index = [p for p in (stage / "share" / "ament_index").rglob(NAME) if p.parent.name != "parent_prefix_path"]
     kept = ("package.xml", "launch", "config", *GENERATED)
-    share = [
-        p for top in kept for p in [stage / "share" / NAME / top, *(stage / "share" / NAME / top).rglob("*")]
-    ]
+    share = [p for top in kept for p in [stage / "share" / NAME / top, *(stage / "share" / NAME / top).rglob("*")]]
     folders: dict[str, list[str]] = {}
     for path in [*index, *share, *(stage / "lib" / NAME).glob("*")]:
         if path.is_file() and "__pycache__" not in path.parts:
@@ -181,7 +178,7 @@ def share_files(stage: Path) -> list[tuple[str, list[str]]]:
 class Build(build):
     """The ordinary `build`, and then the interfaces."""
 
-    sub_commands = [*build.sub_commands, ("build_interfaces", None)]
+    sub_commands: ClassVar = [*build.sub_commands, ("build_interfaces", None)]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """setuptools' build backend, which asks for the ROS wheels only where there is no ROS.
 
-With this `pip install '.[ros]'` is enough on a bare machine: pip's build environment gets what generates the messages.
+With this `pip install '.[ros]'` is enough on a bare machine: pip's build environment gets what makes the messages.
 Beside a sourced ROS 2 nothing of it is downloaded, and the messages are built for that ROS.
 """
 

@@ -34,6 +34,7 @@ def example() -> Any:
 def send() -> None:
     """Publish until the other side ends this process."""
     import rclpy
+
     from vla_mbpo_ros.msg import ActionChunk
 
     rclpy.init()
@@ -46,6 +47,7 @@ def send() -> None:
 def receive() -> Any:
     """The first chunk that arrives, or None."""
     import rclpy
+
     from vla_mbpo_ros.msg import ActionChunk
 
     received: list[Any] = []

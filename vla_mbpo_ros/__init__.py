@@ -1,4 +1,4 @@
-"""VLA-MBPO on ROS 2: improve a vision-language-action policy inside a world model learnt from your own rosbags.
+"""VLA-MBPO on ROS 2: a vision-language-action policy gets better inside a world model of your own rosbags.
 
 Importing this package needs neither ROS nor torch. docs/architecture.md says what lives where.
 """

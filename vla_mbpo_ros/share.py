@@ -1,7 +1,7 @@
 """Where the files lie that are not Python: launch files, YAML, interface definitions. Needs no ROS.
 
-Any room may use it. ament_index_python does the same for a sourced ROS; this also finds the files of a pip install
-when nothing is sourced, and those of a source tree.
+Any room may use it. ament_index_python does the same for a sourced ROS; this also finds the files of a pip
+install when nothing is sourced, and those of a source tree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def share_dir() -> Path:
     """The folder that holds our `config/` and `launch/`.
 
     In a source tree (editable install) that is the tree itself, so that an edited YAML counts at once.
-    For interface definitions use `package_share`: those of the tree may be newer than the messages that were built.
+    For interface definitions use `package_share`: those of the tree may be newer than the messages in use.
     """
     tree = Path(__file__).parent.parent
     if (tree / "package.xml").is_file():

@@ -31,9 +31,7 @@ def test_an_overlay_hides_what_lies_under_it(monkeypatch: pytest.MonkeyPatch, tm
     assert package_share("some_msgs") == share_over
 
 
-def test_a_pip_install_is_found_though_nothing_is_sourced(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_pip_install_is_found_though_nothing_is_sourced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     share = install(tmp_path, "some_msgs")
@@ -41,9 +39,7 @@ def test_a_pip_install_is_found_though_nothing_is_sourced(
     assert package_share("some_msgs") == share
 
 
-def test_a_missing_package_is_named_together_with_the_cure(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_missing_package_is_named_together_with_the_cure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     with pytest.raises(MissingDependency, match=r"'no_such_msgs'.*make setup"):
         package_share("no_such_msgs")

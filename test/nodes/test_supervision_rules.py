@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from vla_mbpo_ros.nodes.supervision import ACTIVE, INACTIVE, UNCONFIGURED, Roster, Step
 
 A, B = "/robot_node", "/policy_node"
@@ -70,7 +72,7 @@ def test_a_refused_transition_is_tried_again_later_and_later() -> None:
             members.asked(Step(A, "configure"))
             members.answered(Step(A, "configure"), False, now)
         now += 0.5
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
     assert pauses == [1.0, 2.0, 4.0]
     assert "no camera" in members.problems(now)[0]
 

@@ -195,6 +195,7 @@ class Gate:
             return Refusal(
                 f"'{source}' is overridden by '{holder}'.",
                 f"Wait until '{holder}' has been silent for {self._cfg.lease_s:g} s.",
+                expected=True,
             )
         late = self._late(command)
         if late is None or source != holder:

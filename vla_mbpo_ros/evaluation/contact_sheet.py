@@ -164,4 +164,4 @@ def _picture_height_in(record: EpisodeRecord, cameras: Sequence[str]) -> float:
         return 1.0
     pictures = record.pictures[cameras[0]]
     height, width = pictures[0].image.shape[:2]
-    return 0.925 * WIDTH_IN / len(pictures) * height / width
+    return float(0.925 * WIDTH_IN / len(pictures) * height / width)

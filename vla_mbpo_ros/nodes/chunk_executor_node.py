@@ -24,6 +24,7 @@ from vla_mbpo_ros.msg import (
 )
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.schema import JointState
 
 KEPT = 16  # ids of chunks; strangers' chunks may come between the policy's
 POLL_S = 0.05  # how often a waiting tick looks at its deadline, on steady time
@@ -40,6 +41,7 @@ class ChunkExecutorNode(ManagedNode):
         self._latency_ns = round(self.cfg.sim.inference_latency_s * 1e9) if self.simulated else 0
         self._executor = ChunkExecutor(self.robot, self.cfg.executor, self._dt_ns, self._latency_ns)
         self._arrived: deque[int] = deque(maxlen=KEPT)  # ids of the chunks that came last, accepted or not
+        self._joints: JointState | None = None  # the newest; lock-step: None also when nobody waits for them
         self._command_pub = self.pub(JointCommand, "joint_command", qos.COMMAND)
         self._status_pub = self.pub(ExecutorStatus, "executor/status", qos.EVENT)
         self.sub(ActionChunk, "policy/action_chunk", self._on_chunk, qos.EVENT)
@@ -81,7 +83,8 @@ class ChunkExecutorNode(ManagedNode):
             self.complain(error)
 
     def _on_joints(self, message: JointStateMessage) -> None:
-        self._executor.start_from(decode_joint_state(message, self.robot).position)
+        self._joints = decode_joint_state(message, self.robot)
+        self._advance()
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> None:
         if request.data:
@@ -91,12 +94,14 @@ class ChunkExecutorNode(ManagedNode):
         response.success, response.message = True, "Commanding." if request.data else "Not commanding."
 
     def _tick(self, now_ns: int) -> None:
+        if self._joints is not None:
+            self._executor.start_from(self._joints.position)
         command = self._executor.command(now_ns)
         if command is not None:
             self._command_pub.publish(encode_command(command, self.robot, JointCommand))
         self._status_pub.publish(encode_status(self._executor.status(now_ns), ExecutorStatus))
 
-    # -- lock-step: a tick waits until the policy has answered everything that could matter for it -----------------
+    # -- lock-step: a tick waits for its joint state and for the policy's answer to all that could matter for it ---
 
     def _follow_clock(self) -> None:
         self._pending_ns: int | None = None  # the tick that waits
@@ -124,22 +129,29 @@ class ChunkExecutorNode(ManagedNode):
     def _advance(self) -> None:
         if not self.simulated or self._pending_ns is None:
             return
-        if self._policy_has_answered() or self._waited_too_long():
+        missing = self._missing(self._pending_ns)
+        if not missing or self._waited_too_long(missing):
             tick_ns, self._pending_ns = self._pending_ns, None
             self._tick(tick_ns)
 
-    def _policy_has_answered(self) -> bool:
-        answer, pending = self._answered, self._pending_ns
-        if answer is None or pending is None or not self._executor.enabled:
-            return True
-        return answer.chunk_id in (0, *self._arrived) and to_ns(answer.stamp) >= pending - self._latency_ns
+    def _missing(self, tick_ns: int) -> str:
+        """Whose word this tick waits for; nobody's while nothing would be commanded."""
+        if not self._executor.enabled:
+            return ""
+        if self._joints is not None and self._joints.stamp_ns < tick_ns:
+            return "robot_node"
+        answer = self._answered
+        if answer is None:
+            return ""
+        arrived = answer.chunk_id in (0, *self._arrived)
+        return "" if arrived and to_ns(answer.stamp) >= tick_ns - self._latency_ns else "policy_node"
 
-    def _waited_too_long(self) -> bool:
+    def _waited_too_long(self, missing: str) -> bool:
         waited_s = time.monotonic() - self._since_s
         if waited_s < self.cfg.executor.policy_wait_s:
             return False
-        self._answered = None
-        self.complain(f"No answer from the policy for {waited_s:.1f} s; going on without. See the log of policy_node.")
+        self._joints = self._answered = None
+        self.complain(f"No word from {missing} for {waited_s:.1f} s; going on without. See its log.")
         return True
 
 

@@ -1,7 +1,7 @@
 """One whole episode, top to bottom: every source fresh, reset, record, arm, act, disarm, label.
 
-In simulation time stands still from the gate until all is armed: the episode begins at the first tick of its layout,
-however long the preparations took. For that the runner takes part in lock-step and keeps its answer back.
+In simulation the runner takes part in lock-step. Until all is armed it keeps its answer back, and again from the
+moment when the episode is over: time stands still then. So what happens does not depend on how long services took.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ class Episode:
     outcome: int = EpisodeStatus.UNKNOWN
     episode_id: str = ""
     bag_path: str = ""
-    start_ns: int = 0
+    start_ns: int = 0  # 0: not begun
+    success_ns: int = 0
     duration_s: float = 0.0
     steps: int = 0
+    over: bool = False
     cancelled: bool = False
     problems: list[str] = field(default_factory=list)  # why it is not a whole episode
 
@@ -51,7 +53,7 @@ class Hooks:
     phase: Callable[[str, Episode], None]  # where the episode is
     cancelled: Callable[[], bool]
     trouble: Callable[[], str]  # what has happened to a node since the episode began
-    hold_time: Callable[[bool], None]  # in simulation
+    tick_done: Callable[[SimState, bool], None]  # lock-step: answer this tick; True: leave
 
 
 class EpisodeRunner:
@@ -59,24 +61,36 @@ class EpisodeRunner:
 
     def __init__(self, calls: Calls, cfg: SupervisorConfig) -> None:
         self._calls, self._cfg = calls, cfg
-        self.sim = SimState()  # the newest
+        self._sim = SimState()  # the newest tick
+        self._running: tuple[Episode, Hooks] | None = None
 
     async def run(self, episode: Episode, hooks: Hooks) -> None:
         """Fill in `episode`; whatever happens, the arm is disarmed and the bag is closed."""
+        self._running = episode, hooks
+        hooks.tick_done(self._sim, False)
         try:
-            hooks.hold_time(episode.simulated)
             await self._prepare(episode, hooks)
-            hooks.hold_time(False)
             if not episode.cancelled:
-                hooks.phase("run", episode)
                 await self._act(episode, hooks)
         except VlaMbpoError as error:
             episode.outcome = EpisodeStatus.UNKNOWN  # of an episode that was disturbed nothing can be said
             episode.problems.append(str(error))
         finally:
-            hooks.hold_time(False)
+            episode.over = True
             hooks.phase("stop", episode)
             await self._finish(episode)
+            self._running = None
+            hooks.tick_done(self._sim, True)
+
+    def see(self, sim: SimState) -> None:
+        """Lock-step: a tick. It is answered while the episode runs."""
+        self._sim = sim
+        if self._running is None or not self._running[0].start_ns:
+            return
+        episode, hooks = self._running
+        self._look(episode, to_ns(sim.header.stamp))
+        if not episode.over:
+            hooks.tick_done(sim, False)
 
     async def _prepare(self, episode: Episode, hooks: Hooks) -> None:
         hooks.phase("gate", episode)
@@ -105,35 +119,42 @@ class EpisodeRunner:
         episode.seed = int(reply.seed)
         first_ns = to_ns(reply.stamp)
         # The success of the last episode must not be taken for that of this one.
-        if not await self._calls.until(lambda: to_ns(self.sim.header.stamp) >= first_ns, CALL_S):
+        if not await self._calls.until(lambda: to_ns(self._sim.header.stamp) >= first_ns, CALL_S):
             raise GraphError("Nothing has come on sim/state since the reset.", "See the log of the simulator.")
 
     async def _act(self, episode: Episode, hooks: Hooks) -> None:
-        episode.start_ns = last_ns = hooks.now_ns()
-        first_step, success_ns = self.sim.step, 0
-        while True:
-            await self._time_goes_on(last_ns, hooks)
+        episode.start_ns = last_ns = to_ns(self._sim.header.stamp) if episode.simulated else hooks.now_ns()
+        hooks.tick_done(self._sim, False)
+        while not episode.over:
+            await self._time_goes_on(episode, last_ns, hooks)
             last_ns = hooks.now_ns()
-            episode.duration_s = (last_ns - episode.start_ns) * 1e-9
-            episode.steps = max(0, int(self.sim.step) - first_step)
+            if not episode.simulated:
+                self._look(episode, last_ns)
             hooks.phase("run", episode)
-            if self.sim.success and episode.simulated:
-                success_ns = success_ns or last_ns
-                episode.outcome = EpisodeStatus.SUCCESS
             if hooks.cancelled():
                 episode.cancelled = True
                 return
-            settled = success_ns and (last_ns - success_ns) * 1e-9 >= self._cfg.settle_s
-            if settled or episode.duration_s >= episode.max_s:
-                break
         if episode.simulated and episode.outcome != EpisodeStatus.SUCCESS:
             episode.outcome = EpisodeStatus.FAILURE  # out of time; only the simulator can tell
 
-    async def _time_goes_on(self, last_ns: int, hooks: Hooks) -> None:
-        def over() -> bool:
-            return bool(hooks.now_ns() > last_ns or hooks.trouble() or hooks.cancelled())
+    def _look(self, episode: Episode, now_ns: int) -> None:
+        """How far the episode is at this moment."""
+        if episode.over:
+            return
+        episode.duration_s = (now_ns - episode.start_ns) * 1e-9
+        if episode.simulated:
+            episode.steps = int(self._sim.step)
+        if episode.simulated and self._sim.success:
+            episode.success_ns = episode.success_ns or now_ns
+            episode.outcome = EpisodeStatus.SUCCESS
+        settled = episode.success_ns and (now_ns - episode.success_ns) * 1e-9 >= self._cfg.settle_s
+        episode.over = bool(settled) or episode.duration_s >= episode.max_s
 
-        in_time = await self._calls.until(over, STALL_S)
+    async def _time_goes_on(self, episode: Episode, last_ns: int, hooks: Hooks) -> None:
+        def something_happened() -> bool:
+            return bool(episode.over or hooks.now_ns() > last_ns or hooks.trouble() or hooks.cancelled())
+
+        in_time = await self._calls.until(something_happened, STALL_S)
         if hooks.trouble():
             raise GraphError(hooks.trouble(), "The episode is given up; see the log of that node.")
         if not in_time:

@@ -66,7 +66,9 @@ class Complaint:
         return self.text if time.monotonic() - self.at_s < self.FORGET_S else ""
 
 
-class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy's lifecycle is untyped
+class ManagedNode(LifecycleNode):
+    """The base of every node; see above."""
+
     SECTIONS: ClassVar[Sequence[str]] = ()
     EXTRAS: ClassVar[dict[str, tuple[Any, str]]] = {}  # parameters outside the tree: name -> (default, text)
 

@@ -158,7 +158,7 @@ class SimNode(ManagedNode):
     # -- publishing ----------------------------------------------------------------------------------------------
 
     def _due_cameras(self) -> list[str]:
-        """Cameras with a frame at this tick, at the first tick of an episode all; none is faster than the control rate."""
+        """Cameras with a frame at this tick; at the first tick of an episode all. None outruns the control rate."""
         every = {name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()}
         return [name for name in self.cfg.cameras if self._episode_tick % every[name] == 0]
 

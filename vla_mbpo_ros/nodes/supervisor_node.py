@@ -45,7 +45,7 @@ class SupervisorNode(ManagedNode):
         self._looked_s = 0.0  # steady time of the last look at the roster
         self._reported_silent: set[str] = set()
         self.sub(Heartbeat, "heartbeat", self._on_heartbeat, qos.HEARTBEAT)
-        self.sub(SimState, "sim/state", self._on_sim_state, qos.STATE)
+        self.sub(SimState, "sim/state", self._on_sim_state, qos.EVENT)
         if self.simulated:
             self._tick_done = self.pub(TickDone, "sim/tick_done", qos.EVENT)
         self.every(PERIOD_S, self._look)
@@ -112,7 +112,7 @@ class SupervisorNode(ManagedNode):
     # -- episodes ------------------------------------------------------------------------------------------------
 
     def _on_sim_state(self, state: SimState) -> None:
-        self._runner.sim = state
+        self._runner.see(state)
 
     def _admit(self, _: RunEpisode.Goal) -> GoalResponse:
         if self._busy or not self.is_active:
@@ -128,7 +128,7 @@ class SupervisorNode(ManagedNode):
             phase=lambda name, now: self._feedback(handle, name, now),
             cancelled=lambda: handle.is_cancel_requested,
             trouble=lambda: self._trouble,
-            hold_time=self._hold_time,
+            tick_done=self._answer_tick,
         )
         try:
             await self._all_up()
@@ -139,10 +139,9 @@ class SupervisorNode(ManagedNode):
             self._busy = False
         return self._conclude(handle, episode)
 
-    def _hold_time(self, on: bool) -> None:
-        """Who takes part in lock-step and does not answer makes time stand still."""
+    def _answer_tick(self, sim: SimState, leaving: bool) -> None:
         if self.simulated:
-            self._tick_done.publish(TickDone(stamp=self._runner.sim.header.stamp, node="supervisor", leaving=not on))
+            self._tick_done.publish(TickDone(stamp=sim.header.stamp, node="supervisor", leaving=leaving))
 
     async def _all_up(self) -> None:
         up = await self._calls.until(lambda: not self._roster.problems(time.monotonic()), UP_S)

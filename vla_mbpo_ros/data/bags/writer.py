@@ -143,7 +143,7 @@ class BagWriter:
             self.path.mkdir(parents=True)
             self._reserve = Reserve(self.path, reserve_bytes)
             self._sink = RecordSink(self._file)
-            self._mcap = Writer(self._sink, chunk_bytes, COMPRESSIONS[compression])  # type: ignore[arg-type]
+            self._mcap = Writer(self._sink, chunk_bytes, COMPRESSIONS[compression])
             self._mcap.start(profile="ros2", library="vla_mbpo_ros")
         except FileExistsError as error:
             raise BagError(f"{self.path} exists already, not overwriting.", "Choose another name.") from error
