@@ -76,6 +76,13 @@ class Observer:
         """What diagnostics calls an error now and did not before `begin`."""
         return [text for text in self._complaints.values() if text not in self._early]
 
+    def neighbours(self) -> list[str]:
+        """Who is here already under a name of this graph, or with a clock. Ask before the graph is started."""
+        running = {f"{space.rstrip('/')}/{name}" for name, space in self.node.get_node_names_and_namespaces()}
+        found = sorted(running.intersection(node.full_name for node in self._graph.nodes))
+        clocks = self.node.get_publishers_info_by_topic("/clock") if self._graph.options.sim else []
+        return found or sorted({f"a clock by {info.node_name}" for info in clocks})
+
     def now_ns(self) -> int:
         """The newest stamp on any topic that has a rate: the graph's own time."""
         return max((self.counts[topic.name].last_ns for topic in self._graph.topics if topic.hz), default=0)

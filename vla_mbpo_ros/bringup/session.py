@@ -24,6 +24,7 @@ from vla_mbpo_ros.bringup.run_folder import RunFolder
 from vla_mbpo_ros.errors import GraphError
 
 START_LIMIT_S = 90.0  # a policy may have to be loaded
+_DISCOVERY_S = 1.5  # after that, whoever is near has been heard of
 _LOOK_S = 0.1  # between two looks at the processes
 
 Tick = Callable[["Session"], None]
@@ -44,13 +45,15 @@ class Session:
     def __enter__(self) -> Session:
         # The observer must talk by the same transport, and rclpy reads it from our own environment.
         environment = self.graph.environment.over(os.environ)
-        self.processes.start()
+        os.environ.clear()
+        os.environ.update(environment)
+        self.observer = Observer(self.graph)
         try:
-            os.environ.clear()
-            os.environ.update(environment)
-            self.observer = Observer(self.graph)
+            self._refuse_neighbours()
+            self.processes.start()
         except BaseException:
             self.processes.stop()
+            self.observer.close()
             raise
         return self
 
@@ -62,6 +65,16 @@ class Session:
             self.processes.stop()
         finally:
             self.observer.close()
+
+    def _refuse_neighbours(self) -> None:
+        """Two graphs with the same names, or two clocks, would take each other's messages for their own."""
+        self.observer.spin(_DISCOVERY_S)
+        neighbours = self.observer.neighbours()
+        if neighbours:
+            raise GraphError(
+                f"Another graph runs in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}: {', '.join(neighbours)}.",
+                "Stop it, or set ROS_DOMAIN_ID to another number for this one.",
+            )
 
     def wait_until_active(self, limit_s: float = START_LIMIT_S, tick: Tick = _nothing) -> None:
         """Until every lifecycle node is active; then counting begins."""

@@ -198,10 +198,11 @@ class Gate:
                 expected=True,
             )
         late = self._late(command)
-        if late is None or source != holder:
-            self._lease.take(source, now_ns)
-            self._alive_steady_ns = steady_ns
-        return late
+        if late is not None and source == holder:
+            return late
+        self._lease.take(source, now_ns)
+        self._alive_steady_ns = steady_ns
+        return replace(late, expected=True) if late else None
 
     def _late(self, command: Command) -> Refusal | None:
         last_ns = max(self._stamps.get(command.source, -1), -1 if self._answered_ns is None else self._answered_ns)

@@ -23,7 +23,7 @@ class Refusal:
     cause: str
     cure: str
     hold: bool = True  # whether the arm is to be held now; False: the holder of the lease goes on
-    expected: bool = False  # nothing is wrong: somebody else is in control
+    expected: bool = False  # nothing is wrong: somebody else is in control, or the lease was just taken
 
     def __str__(self) -> str:
         return f"{self.cause} {self.cure}".strip()

@@ -166,7 +166,8 @@ class EpisodeRunner:
             await self._try(episode, kind, name, request)
         if episode.episode_id:
             stop = StopEpisode.Request(outcome=episode.outcome, note=" ".join(episode.problems))
-            await self._try(episode, StopEpisode, "recorder/stop", stop, CALL_S)
+            patience_s = END_S if episode.problems else CALL_S  # to close a whole bag may take a while
+            await self._try(episode, StopEpisode, "recorder/stop", stop, patience_s)
 
     async def _try(self, episode: Episode, kind: type, name: str, request: Any, limit_s: float = END_S) -> None:
         try:

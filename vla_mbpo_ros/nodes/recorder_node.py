@@ -131,8 +131,10 @@ class RecorderNode(ManagedNode):
     # -- episodes ------------------------------------------------------------------------------------------------
 
     async def _on_start(self, request: StartEpisode.Request, response: StartEpisode.Response) -> None:
-        if self._recording.is_open or self._state == EpisodeStatus.WAITING:
+        if self._recording.is_open:
             raise BagError("An episode is being recorded.", "Stop or discard it first.")
+        if self._state == EpisodeStatus.WAITING:
+            raise BagError("A bag is about to start: its sources are waited for.", "Wait for that answer first.")
         await self._gate(request.timeout_s or self.cfg.recorder.gate_timeout_s)
         for source in self._recording.sources.values():
             publishers = self.get_publishers_info_by_topic(source.name)
@@ -146,6 +148,7 @@ class RecorderNode(ManagedNode):
     async def _gate(self, timeout_s: float) -> None:
         """Wait until every source is fresh."""
         self._state = EpisodeStatus.WAITING
+        self._publish_status()
         try:
             fresh = await self._calls.until(lambda: not self._recording.stale(self._graph_ns()), timeout_s)
         finally:

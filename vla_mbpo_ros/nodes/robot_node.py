@@ -45,7 +45,6 @@ class RobotNode(ManagedNode):
             raise ConfigError("gate.armed is for simulations only.", "Arm a robot by the service robot/arm.")
         self._gate = Gate(self.robot, self.cfg.gate, self._dt_ns)
         self._state_ns = 0  # stamp of the newest joint state
-        self._held_ns = 0  # the tick that was last answered by a hold
         self._told_ns = 0  # stamp of the newest executed command
         self._sim, self._sim_episode = SimState(), 0  # lock-step: the newest tick
         self._tick_s = 0.0  # steady time at which it began
@@ -68,7 +67,7 @@ class RobotNode(ManagedNode):
 
     def diagnose(self, status: diagnostics.Status) -> None:
         safety = self._gate.safety(self.now_ns())
-        if safety.holding and safety.armed:
+        if safety.estop or (safety.holding and safety.armed):
             status.summary(diagnostics.WARN, f"Holding. {safety.reason}")
         status.add("armed", str(safety.armed))
         status.add("control source", safety.control_source or "nobody")
@@ -162,8 +161,7 @@ class RobotNode(ManagedNode):
             return
         if outcome.hold:
             self._hold()
-        takes_over = 0 <= self._held_ns - to_ns(message.header.stamp) < self._dt_ns  # in a tick that was held already
-        if not (takes_over or outcome.expected):
+        if not outcome.expected:
             self.complain(str(outcome))
 
     def _on_watch(self) -> None:
@@ -198,7 +196,6 @@ class RobotNode(ManagedNode):
             return
         command = self._gate.hold(now_ns)
         if command is not None:
-            self._held_ns = now_ns
             self._execute(command)
 
     def _execute(self, command: Command) -> None:

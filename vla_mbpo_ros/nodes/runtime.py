@@ -33,6 +33,7 @@ from typing import Any, ClassVar
 import rclpy
 from lifecycle_msgs.msg import State
 from rclpy._rclpy_pybind11 import RCLError
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -80,8 +81,10 @@ class ManagedNode(LifecycleNode):
         self.watches: list[TopicWatch] = []
         self.detail = ""  # sub-state for people, such as "loading policy"
         self.failure: VlaMbpoError | None = None  # why the last transition failed
+        self.defect: Exception | None = None  # an exception in a transition that nobody expected; the process ends
         self._complaint = Complaint()
         self._entities: list[tuple[Callable[[Any], Any], Any]] = []
+        self._call_group = ReentrantCallbackGroup()
         self._heartbeat = self.create_publisher(Heartbeat, "heartbeat", qos.HEARTBEAT)
         self._diagnostics = self._make_diagnostics()
         self.create_timer(self.cfg.runtime.heartbeat_s, self._beat, clock=self.steady_clock)
@@ -178,7 +181,9 @@ class ManagedNode(LifecycleNode):
                 response.success, response.message = False, str(error)
             return response
 
-        return self._keep(self.destroy_service, self.create_service(kind, name, handle))
+        # In a group of its own: an answer that is awaited must not keep the node's other callbacks from running.
+        service = self.create_service(kind, name, handle, callback_group=self._call_group)
+        return self._keep(self.destroy_service, service)
 
     def every(self, period_s: float, callback: Callable[[], None]) -> Any:
         """A timer on steady time."""
@@ -217,7 +222,8 @@ class ManagedNode(LifecycleNode):
         return self._transition("clean up", self._cleanup)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("shut down", self.close)
+        was_active = state.state_id == State.PRIMARY_STATE_ACTIVE
+        return self._transition("shut down", lambda: self._close(was_active))
 
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:  # noqa: N802
         """Takes the place of rclpy's own, which lets an impossible request (a repeated one, say) end the process."""
@@ -229,9 +235,14 @@ class ManagedNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop in order, whatever the state."""
-        if self.is_active:
-            self.stop()
-        self._cleanup()
+        self._close(self.is_active)
+
+    def _close(self, was_active: bool) -> None:
+        try:
+            if was_active:
+                self.stop()
+        finally:
+            self._cleanup()
 
     def _cleanup(self) -> None:
         self.dismantle()
@@ -248,6 +259,9 @@ class ManagedNode(LifecycleNode):
             self.get_logger().error(f"Cannot {name}: {error}")
             undo()
             return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self.defect = error  # rclpy would swallow it
+            return TransitionCallbackReturn.ERROR
         self.detail = ""
         return TransitionCallbackReturn.SUCCESS
 
@@ -297,11 +311,13 @@ class ManagedNode(LifecycleNode):
         return updater
 
     def _diagnose_state(self, status: Any) -> Any:
-        trouble = self.detail if self.failure else self._complaint.current()
-        status.summary(diagnostics.ERROR if trouble else diagnostics.OK, trouble or self._state_label())
+        status.summary(diagnostics.OK, self._state_label())
         status.add("state", self._state_label())
         if self.is_active:
             self.diagnose(status)
+        trouble = self.detail if self.failure else self._complaint.current()
+        if trouble:  # after `diagnose`, which may have something milder to say
+            status.summary(diagnostics.ERROR, trouble)
         return status
 
     def _diagnose_inputs(self, status: Any) -> Any:
@@ -354,16 +370,26 @@ def _spin(node: ManagedNode) -> int:
         wake.trigger()
 
     on_stop_signal(stop)
-    if node.cfg.runtime.autostart and not _autostart(node):
-        return node.failure.exit_code if node.failure else 1
-    while not stopping.is_set():
+    failure = _autostart(node) if node.cfg.runtime.autostart else None
+    while not (stopping.is_set() or node.defect or failure):
         executor.spin_once()
-    node.close()
-    return 0
+    if node.defect:
+        raise node.defect
+    return _end(node) or (failure.exit_code if failure else 0)
 
 
-def _autostart(node: ManagedNode) -> bool:
+def _autostart(node: ManagedNode) -> VlaMbpoError | None:
     node.trigger_configure()
-    if node.failure is None:
+    if not (node.failure or node.defect):
         node.trigger_activate()
-    return node.failure is None
+    return node.failure
+
+
+def _end(node: ManagedNode) -> int:
+    """The exit code."""
+    try:
+        node.close()
+    except VlaMbpoError as error:  # a bag that could not be closed, say
+        node.get_logger().error(f"Cannot end in order: {error}")
+        return error.exit_code
+    return 0
