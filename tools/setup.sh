@@ -141,9 +141,9 @@ is_done() { [[ -f $VENV/.stamp-$1 && $(<"$VENV/.stamp-$1") == "$2" ]]; }
 mark_done() { printf '%s\n' "$2" >"$VENV/.stamp-$1"; }
 
 run_step() {
-  local text=$1 started=$SECONDS
-  say "$text ..."
-  "$2" || fail "failed: $text. The lines above say why."
+  local text=$1 started=$SECONDS log=$VENV/setup.log
+  say "$text ... (log: $log)"
+  "$2" >"$log" 2>&1 || { tail -n 40 "$log" >&2; fail "failed: $text. The lines above say why, $log has all."; }
   say "$text: done in $((SECONDS - started)) s"
 }
 

@@ -75,9 +75,7 @@ def start_bag() -> Callable[..., BagWriter]:
 def write_bag(tmp_path: Path, start_bag: Callable[..., BagWriter]) -> Callable[..., Path]:
     """write_bag(rows, name, custom data, **options of the writer) -> path of the closed bag."""
 
-    def write(
-        rows: list[Row], name: str = "bag", custom: dict[str, str] | None = None, **options: Any
-    ) -> Path:
+    def write(rows: list[Row], name: str = "bag", custom: dict[str, str] | None = None, **options: Any) -> Path:
         writer = start_bag(tmp_path / name, **options)
         for topic, log_ns, data in rows:
             writer.write(topic, data, log_ns, log_ns + 1, writer.counts[topic] + 1)

@@ -46,9 +46,7 @@ def test_everything_said_of_a_message_comes_back(write_bag: Callable[..., Path],
     assert (first.log_ns, first.publish_ns, first.sequence) == (10**9, 10**9 + 1, 1)
 
 
-def test_messages_are_decoded_by_the_definition_in_the_bag(
-    write_bag: Callable[..., Path], rows: list[Row]
-) -> None:
+def test_messages_are_decoded_by_the_definition_in_the_bag(write_bag: Callable[..., Path], rows: list[Row]) -> None:
     bag = BagReader(write_bag(rows))
     states = [bag.decode(message) for message in bag.messages(["/joint_states"])]
     assert states[7].name == ["a", "b"]

@@ -26,9 +26,7 @@ def without(rows: list[Row], topic: str, places: range) -> list[Row]:
     return [row for row in rows if id(row) not in gone]
 
 
-def test_a_good_bag_is_ok_and_measured_in_its_own_time(
-    write_bag: Callable[..., Path], rows: list[Row]
-) -> None:
+def test_a_good_bag_is_ok_and_measured_in_its_own_time(write_bag: Callable[..., Path], rows: list[Row]) -> None:
     report = check_topics(write_bag(rows), CONTRACT)
     assert report.ok, report.problems
     states, infos, *_ = report.topics
@@ -93,9 +91,7 @@ def test_missing_topics_are_named(write_bag: Callable[..., Path], rows: list[Row
     assert report.problems == ("instruction: no message.", "sim/state: is not in the bag.")
 
 
-def test_a_source_that_stops_or_starts_in_the_middle_is_found(
-    write_bag: Callable[..., Path], rows: list[Row]
-) -> None:
+def test_a_source_that_stops_or_starts_in_the_middle_is_found(write_bag: Callable[..., Path], rows: list[Row]) -> None:
     late = check_topics(write_bag(without(rows, "/head/color/frame_info", range(0, 20))), CONTRACT)
     assert late.problems == ("head/color/frame_info: starts 4.00 s after the first message of the bag.",)
     early = check_topics(write_bag(without(rows, "/joint_states", range(60, 100)), "early"), CONTRACT)
@@ -113,9 +109,7 @@ def test_a_wrong_rate_and_a_wrong_type_are_named(write_bag: Callable[..., Path],
     contract = (Topic("joint_states", STATE, "state", 8.0), Topic("instruction", STATE, "latched"))
     problems = check_topics(write_bag(rows), contract).problems
     assert problems[0] == "joint_states: 10.00 Hz instead of 8 Hz."
-    assert (
-        problems[1] == "instruction: is a std_msgs/msg/String, the contract says sensor_msgs/msg/JointState."
-    )
+    assert problems[1] == "instruction: is a std_msgs/msg/String, the contract says sensor_msgs/msg/JointState."
 
 
 def test_time_that_goes_backwards_is_named(
@@ -123,9 +117,7 @@ def test_time_that_goes_backwards_is_named(
 ) -> None:
     place = next(index for index, row in enumerate(rows) if row[1] == 4 * 10**9 and row[0] == "/joint_states")
     rows[place] = ("/joint_states", 4 * 10**9, cdr(STATE, 39 * 10**8 - 1))
-    assert any(
-        "time goes backwards" in problem for problem in check_topics(write_bag(rows), CONTRACT).problems
-    )
+    assert any("time goes backwards" in problem for problem in check_topics(write_bag(rows), CONTRACT).problems)
 
 
 def test_cameras_that_fall_between_ticks_of_the_simulator_have_no_gap(
@@ -158,6 +150,4 @@ def test_topics_below_a_namespace_or_under_another_name_are_found(tmp_path: Path
 def test_a_bag_that_was_not_closed_is_not_ok(write_bag: Callable[..., Path], rows: list[Row]) -> None:
     path = write_bag(rows)
     (path / "metadata.yaml").unlink()
-    assert check_topics(path, CONTRACT).problems == (
-        "The bag was not closed: its last moments may be missing.",
-    )
+    assert check_topics(path, CONTRACT).problems == ("The bag was not closed: its last moments may be missing.",)

@@ -49,21 +49,23 @@ def test_a_mended_file_equals_the_whole_one(whole: bytes, rows: list[Row], tmp_p
 
 
 def test_nothing_behind_a_damaged_chunk_is_trusted(whole: bytes, rows: list[Row], tmp_path: Path) -> None:
+    path = tmp_path / "damaged.mcap"
+    path.write_bytes(whole[:-20])
+    chunks = salvage.scan(path).chunks
+    middle = chunks[len(chunks) // 2]
     damaged = bytearray(whole[:-20])
-    damaged[len(damaged) // 2] ^= 0xFF
-    (tmp_path / "damaged.mcap").write_bytes(damaged)
-    found = [(m.topic, m.log_ns, m.data) for m in BagReader(tmp_path / "damaged.mcap").messages()]
+    damaged[middle.chunk_start_offset + middle.chunk_length // 2] ^= 0xFF
+    path.write_bytes(damaged)
+    found = [(m.topic, m.log_ns, m.data) for m in BagReader(path).messages()]
     assert 0 < len(found) < len(rows)
     assert found == rows[: len(found)]
 
 
-def test_a_damaged_chunk_of_a_closed_bag_is_an_error_not_a_gap(
-    write_bag: Callable[..., Path], rows: list[Row]
-) -> None:
+def test_a_damaged_chunk_of_a_closed_bag_is_an_error_not_a_gap(write_bag: Callable[..., Path], rows: list[Row]) -> None:
     path = write_bag(rows, chunk_bytes=2048)
     file = path / "bag_0.mcap"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 3] ^= 0xFF
+    content, second = bytearray(file.read_bytes()), salvage.scan(file).chunks[1]
+    content[second.chunk_start_offset + second.chunk_length // 2] ^= 0xFF
     file.write_bytes(content)
     with pytest.raises(BagError, match="is damaged at byte"):
         list(BagReader(path).messages())
@@ -75,9 +77,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
         BagReader(tmp_path / "photo.mcap")
 
 
-def test_a_bag_without_metadata_is_read_from_its_file(
-    write_bag: Callable[..., Path], rows: list[Row]
-) -> None:
+def test_a_bag_without_metadata_is_read_from_its_file(write_bag: Callable[..., Path], rows: list[Row]) -> None:
     path = write_bag(rows)
     (path / "metadata.yaml").unlink()
     bag = BagReader(path)

@@ -15,17 +15,13 @@ Row = tuple[str, int, bytes]  # topic, log time [ns], CDR
 
 
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
-def test_every_reader_sees_the_same_bytes(
-    write_bag: Callable[..., Path], rows: list[Row], compression: str
-) -> None:
+def test_every_reader_sees_the_same_bytes(write_bag: Callable[..., Path], rows: list[Row], compression: str) -> None:
     path = write_bag(rows, compression=compression, chunk_bytes=4096)
     written = sorted(rows, key=lambda row: row[1])
     assert sorted((m.topic, m.log_ns, m.data) for m in BagReader(path).messages()) == sorted(written)
     with AnyReader([path]) as reader:
         assert sorted((c.topic, t, raw) for c, t, raw in reader.messages()) == sorted(written)
-        assert {c.digest for c in reader.connections} == {
-            info.hash for info in BagReader(path).topics.values()
-        }
+        assert {c.digest for c in reader.connections} == {info.hash for info in BagReader(path).topics.values()}
     with (path / "bag_0.mcap").open("rb") as stream:
         messages = [(c.topic, m.log_time, m.data) for _, c, m in make_reader(stream, True).iter_messages()]
     assert sorted(messages) == sorted(written)
@@ -40,9 +36,7 @@ def test_metadata_is_that_of_version_9(write_bag: Callable[..., Path], rows: lis
     assert info["starting_time"] == {"nanoseconds_since_epoch": 10**9}
     assert info["duration"] == {"nanoseconds": 99 * 10**8}
     assert info["custom_data"] == {"instruction": "put it away", "seed": "7"}
-    assert all(
-        topic["topic_metadata"]["type_description_hash"] for topic in info["topics_with_message_count"]
-    )
+    assert all(topic["topic_metadata"]["type_description_hash"] for topic in info["topics_with_message_count"])
 
 
 def test_the_file_itself_carries_the_metadata_too(write_bag: Callable[..., Path], rows: list[Row]) -> None:

@@ -18,6 +18,8 @@ sys.path.append(str(Path(__file__).parent))  # for live_graph.py, which the test
 if TYPE_CHECKING:
     from live_graph import LiveGraph
 
+    from vla_mbpo_ros.bringup.graph import GraphSpec
+
 NEEDED = ("rclpy", "vla_mbpo_ros.msg")
 SMALL = tuple(
     f"cameras.{name}.{side}=64" for name in ("head", "left_wrist", "right_wrist") for side in ("width", "height")
@@ -43,21 +45,32 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
 
 
 @pytest.fixture(scope="module")
-def start_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LiveGraph]]:
-    """Start graphs that end with the test file: `start_graph(sim=True, set=("policy.horizon=8",), only=("robot_node",))`."""
-    from live_graph import LiveGraph, make_graph
+def enter_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LiveGraph]]:
+    """Start graphs that end with the test file; `make(settings)` gives the graph."""
+    from live_graph import LiveGraph
 
     environment = dict(os.environ)
     with ExitStack() as stack:
 
-        def start(*, only: tuple[str, ...] = (), set: tuple[str, ...] = (), **options: Any) -> LiveGraph:  # noqa: A002
+        def enter(make: Callable[[tuple[str, ...]], GraphSpec], settings: tuple[str, ...] = ()) -> LiveGraph:
             # Strangers on this machine must neither hear nor disturb us.
             os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
             os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
             folder = tmp_path_factory.mktemp("graph")
-            settings = (*SMALL, *QUICK, f"recorder.folder={folder / 'bags'}", *set)
-            return stack.enter_context(LiveGraph(make_graph(settings, only, **options), folder))
+            graph = make((*SMALL, *QUICK, f"recorder.folder={folder / 'bags'}", *settings))
+            return stack.enter_context(LiveGraph(graph, folder))
 
-        yield start
+        yield enter
     os.environ.clear()
     os.environ.update(environment)
+
+
+@pytest.fixture(scope="module")
+def start_graph(enter_graph: Callable[..., LiveGraph]) -> Callable[..., LiveGraph]:
+    """`start_graph(sim=True, set=("policy.horizon=8",), only=("robot_node",))`: see `live_graph.make_graph`."""
+    from live_graph import make_graph
+
+    def start(*, set: tuple[str, ...] = (), **options: Any) -> LiveGraph:  # noqa: A002
+        return enter_graph(lambda settings: make_graph(settings, **options), set)
+
+    return start

@@ -20,17 +20,23 @@ from vla_mbpo_ros.bringup.graph import GraphSpec, graph_for
 from vla_mbpo_ros.bringup.options import Options
 from vla_mbpo_ros.bringup.run_folder import make_run_folder
 from vla_mbpo_ros.bringup.session import Session
+from vla_mbpo_ros.msg import Heartbeat
 from vla_mbpo_ros.nodes import qos
 
 LIMIT_S = 30.0  # a wait in vain fails after this; generous, because the machine may be busy with other things
 
 
-def make_graph(settings: tuple[str, ...], only: tuple[str, ...] = (), **options: Any) -> GraphSpec:
-    """The ARX X5's graph, or those nodes of it that `only` names, each starting by itself."""
-    if only:
-        options["supervise"] = False
-    graph = graph_for(Options("arx_x5", set=settings, **options))
-    return replace(graph, nodes=tuple(node for node in graph.nodes if node.name in only)) if only else graph
+def make_graph(
+    settings: tuple[str, ...], only: tuple[str, ...] = (), extra: dict[str, str] | None = None, **options: Any
+) -> GraphSpec:
+    """The ARX X5's graph, or those nodes of it that `only` names, each starting by itself with `extra` parameters."""
+    if not only:
+        return graph_for(Options("arx_x5", set=settings, **options))
+    graph = graph_for(Options("arx_x5", set=settings, supervise=False, **options))
+    nodes = [node for node in graph.nodes if node.name in only]
+    return replace(
+        graph, nodes=tuple(replace(node, parameters={**node.parameters, **(extra or {})}) for node in nodes)
+    )
 
 
 class LiveGraph:
@@ -44,6 +50,8 @@ class LiveGraph:
             stack.enter_context(self.session)
             self.node = self.session.observer.node
             self.listen(DiagnosticArray, "/diagnostics", lambda array: self.statuses.extend(array.status))
+            for namespace in {node.namespace for node in self.graph.nodes} - {self.graph.options.namespace}:
+                self.listen(Heartbeat, f"/{namespace}/heartbeat", self._on_heartbeat, qos.HEARTBEAT)
             self.session.wait_until_active()
             self._stack = stack.pop_all()
         return self
@@ -52,6 +60,10 @@ class LiveGraph:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _on_heartbeat(self, beat: Heartbeat) -> None:
+        """Of a node in a namespace of its own."""
+        self.session.observer.states[beat.node] = int(beat.state)
 
     # -- waiting -------------------------------------------------------------------------------------------------
 

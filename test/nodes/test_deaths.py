@@ -62,7 +62,8 @@ def test_a_node_that_is_killed_in_an_episode(live: LiveGraph, executed: list[Joi
 
     # The result is honest: nothing can be said of such an episode.
     assert not result.ok
-    assert result.message.startswith((f"/{node} was started again", f"/{node} is dead or stuck"))  # whichever is seen first
+    # Whichever the supervisor sees first.
+    assert result.message.startswith((f"/{node} was started again", f"/{node} is dead or stuck"))
     assert "see the log of that node" in result.message
     assert result.outcome == EpisodeStatus.UNKNOWN
     # So is the bag.

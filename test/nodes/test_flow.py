@@ -49,7 +49,7 @@ def test_the_expert_puts_the_cube_where_it_belongs(result: EpisodeResult) -> Non
     assert abs(result.duration_s - result.steps / 15.0) < 0.5
 
 
-def test_the_bag_has_every_topic_of_the_contract_at_its_rate_with_no_gap(result: EpisodeResult, live: LiveGraph) -> None:
+def test_the_bag_has_every_promised_topic_at_its_rate_with_no_gap(result: EpisodeResult, live: LiveGraph) -> None:
     assert check_topics(Path(result.bag_path), live.graph.topics).problems == ()
     assert check_bag(Path(result.bag_path)).problems == ()
 

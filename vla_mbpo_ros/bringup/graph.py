@@ -70,14 +70,16 @@ def graph_for(options: Options, base: Mapping[str, str] | None = None) -> GraphS
         options=options,
         robot=robot,
         config=cfg,
-        nodes=_nodes(options, cfg, {} if options.sim else mapping),
+        nodes=_nodes(options, cfg, {} if options.sim else mapping, contract),
         topics=tuple(_as_given(topic, options) for topic in contract if _promised(topic, options)),
         environment=environment,
         notes=(*_notes(options, cfg), *environment.notes),
     )
 
 
-def _nodes(options: Options, cfg: Config, mapping: Mapping[str, str]) -> tuple[NodeSpec, ...]:
+def _nodes(
+    options: Options, cfg: Config, mapping: Mapping[str, str], contract: tuple[Topic, ...]
+) -> tuple[NodeSpec, ...]:
     def node(
         executable: str, name: str = "", remaps: Mapping[str, str] | None = None, **more: ParameterValue
     ) -> NodeSpec:
@@ -102,13 +104,21 @@ def _nodes(options: Options, cfg: Config, mapping: Mapping[str, str]) -> tuple[N
     bus = {"driver/joint_states": "sim/joint_states"} if options.sim else {}
     nodes.append(node("robot_node", remaps=bus))
     if options.record:
-        nodes.append(node("recorder_node"))
+        nodes.append(node("recorder_node", **_left_out(options, contract)))
     if options.policy != NO_POLICY:
         nodes += [node("policy_node"), node("chunk_executor_node")]
     if options.supervise:
         own: dict[str, Any] = {"nodes": tuple(each.name for each in nodes), "runtime.autostart": True}
         nodes.append(node(SUPERVISOR, **own))
     return tuple(nodes)
+
+
+def _left_out(options: Options, contract: tuple[Topic, ...]) -> dict[str, Any]:
+    """What the recorder must not wait for: parameters of recorder_node."""
+    here = [topic for topic in contract if options.sim or not topic.sim_only]
+    without = tuple(topic.name for topic in here if not _promised(topic, options))
+    unlatched = tuple(topic.name for topic in here if _as_given(topic, options) != topic)
+    return {name: names for name, names in (("without", without), ("unlatched", unlatched)) if names}
 
 
 def _promised(topic: Topic, options: Options) -> bool:

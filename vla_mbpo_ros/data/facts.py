@@ -40,6 +40,7 @@ class EpisodeFacts:
     control_hz: float = 0.0
     camera_hz: dict[str, float] = field(default_factory=dict)  # camera name -> promised rate
     names: dict[str, str] = field(default_factory=dict)  # contract's topic name -> the robot's own
+    without: list[str] = field(default_factory=list)  # topics of the contract that this graph did not have
     received: dict[str, int] = field(default_factory=dict)  # topic in the bag -> messages
     lost: dict[str, int] = field(default_factory=dict)  # the same; gaps in the publication sequence numbers
     recorded_at: str = ""  # wall time, ISO 8601 with zone
@@ -62,7 +63,9 @@ class EpisodeFacts:
     def expected_topics(self) -> tuple[Topic, ...]:
         """The contract that this episode was recorded under."""
         topics = robot_topics(get_robot(self.robot), self.control_hz, self.camera_hz)
-        return tuple(topic for topic in topics if self.simulated or not topic.sim_only)
+        return tuple(
+            topic for topic in topics if topic.name not in self.without and (self.simulated or not topic.sim_only)
+        )
 
 
 def _write(value: Any) -> str:

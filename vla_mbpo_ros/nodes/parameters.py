@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -15,13 +15,15 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from vla_mbpo_ros.config import Config, Leaf
+from vla_mbpo_ros.config import Config, Leaf, RuntimeConfig
 from vla_mbpo_ros.config_io import describe, flatten, update
 from vla_mbpo_ros.errors import UnknownName, VlaMbpoError
 from vla_mbpo_ros.robots.settings import resolve
 
 # Parameters that ROS itself gives to every node.
 _FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+# What a node is: whether its clock is simulated decides what may reach a robot; the others are read once.
+_FOR_LIFE = ("use_sim_time", "robot", "robot_id", *(f"runtime.{item.name}" for item in fields(RuntimeConfig)))
 
 
 class NodeSettings:
@@ -49,10 +51,13 @@ class NodeSettings:
         self._node.add_on_set_parameters_callback(check)
 
     def _change(
-        self, parameters: Iterable[Parameter], is_open: bool, changed: Callable[[Config], None]
+        self, parameters: Sequence[Parameter], is_open: bool, changed: Callable[[Config], None]
     ) -> SetParametersResult:
         ours = {parameter.name: parameter.value for parameter in parameters if parameter.name in self._names}
-        facts = describe(self.cfg)
+        facts, before = describe(self.cfg), self.cfg
+        for parameter in parameters:
+            if parameter.name in _FOR_LIFE:
+                return SetParametersResult(successful=False, reason=_for_life(parameter.name))
         for name in ours:
             if not (is_open or facts[name].dynamic):
                 return SetParametersResult(successful=False, reason=_fixed(name))
@@ -60,6 +65,7 @@ class NodeSettings:
             self.cfg = update(self.cfg, ours, "the new parameters")
             changed(self.cfg)
         except VlaMbpoError as error:
+            self.cfg = before
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
@@ -76,7 +82,7 @@ class NodeSettings:
             self._node.declare_parameter(name, value, _descriptor(facts[name], value), ignore_override=True)
 
     def _declare_extra(self, name: str, default: Any, doc: str) -> Any:
-        return self._node.declare_parameter(name, default, ParameterDescriptor(description=doc)).value
+        return self._node.declare_parameter(name, default, ParameterDescriptor(description=doc, read_only=True)).value
 
 
 def _descriptor(facts: Leaf, value: Any) -> ParameterDescriptor:
@@ -96,3 +102,7 @@ def _within(name: str, sections: Iterable[str]) -> bool:
 
 def _fixed(name: str) -> str:
     return f"'{name}' cannot change while the node is configured. Run its cleanup transition first, or restart it."
+
+
+def _for_life(name: str) -> str:
+    return f"'{name}' cannot change while the node lives. Start the node again with another value."

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from vla_mbpo_ros import __version__
 from vla_mbpo_ros.data.bags import Qos
+from vla_mbpo_ros.data.bags.report import full_name
 from vla_mbpo_ros.data.facts import OUTCOMES, EpisodeFacts
 from vla_mbpo_ros.data.recording import Recording, Source
 from vla_mbpo_ros.errors import BagError
@@ -31,13 +33,16 @@ TICK_TOPICS = ("joint_states", "robot/executed_command")
 
 class RecorderNode(ManagedNode):
     SECTIONS = ("recorder", "cameras", "instruction")
+    EXTRAS: ClassVar = {
+        "without": ([""], "Topics of the contract that nobody publishes in this graph."),
+        "unlatched": ([""], "Topics that are latched in the contract, but not by this graph's drivers."),
+    }
 
     def __init__(self) -> None:
         super().__init__("recorder_node")
 
     def build(self) -> None:
-        topics = [topic for topic in self._contract() if self.simulated or not topic.sim_only]
-        sources = [Source(topic, self.resolve_topic_name(topic.name)) for topic in topics]
+        sources = [Source(topic, self.resolve_topic_name(topic.name)) for topic in self._contract()]
         self._recording = Recording(sources, self.cfg.recorder)
         self._calls = Calls(self)
         self._state: int = EpisodeStatus.IDLE
@@ -64,9 +69,16 @@ class RecorderNode(ManagedNode):
             if source.lost:
                 status.add(f"{source.name} lost", str(source.lost))
 
-    def _contract(self) -> tuple[Topic, ...]:
+    def _contract(self) -> list[Topic]:
+        """What this graph promises."""
         rates = {name: camera.hz for name, camera in self.cfg.cameras.items()}
-        return robot_topics(self.robot, self.cfg.control_hz, rates)
+        topics = robot_topics(self.robot, self.cfg.control_hz, rates)
+        without, unlatched = (set(self.settings.extras[name]) for name in ("without", "unlatched"))
+        return [
+            replace(topic, kind="event") if topic.name in unlatched else topic
+            for topic in topics
+            if topic.name not in without and (self.simulated or not topic.sim_only)
+        ]
 
     def _make_entities(self, sources: list[Source]) -> None:
         self._status_pub = self.pub(EpisodeStatus, "recorder/status", qos.LATCHED)
@@ -184,6 +196,7 @@ class RecorderNode(ManagedNode):
 
     def _facts(self, request: StartEpisode.Request) -> EpisodeFacts:
         now = datetime.now(timezone.utc).astimezone()
+        names = {source.topic.name: source.name for source in self._recording.sources.values()}
         return EpisodeFacts(
             episode_id=f"{self.cfg.robot}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
             robot=self.cfg.robot,
@@ -195,6 +208,8 @@ class RecorderNode(ManagedNode):
             simulated=self.simulated,
             control_hz=self.cfg.control_hz,
             camera_hz={name: camera.hz for name, camera in self.cfg.cameras.items()},
+            names={ours: theirs for ours, theirs in names.items() if theirs != full_name(ours, self.get_namespace())},
+            without=[name for name in self.settings.extras["without"] if name],
             recorded_at=now.isoformat(timespec="seconds"),
             software=__version__,
         )

@@ -59,5 +59,5 @@ class TopicWatch:
             "age [s]": f"{self.age_s(now_ns):.3f}",
             "latency [s]": f"{self.latency_s:.4f}",
             "received": str(self.received),
-            "lost": str(self.lost),
+            "lost": str(self.lost) if self._last_sequence >= 0 else "not counted",
         }
