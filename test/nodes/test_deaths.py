@@ -115,6 +115,16 @@ def test_time_goes_on_without_a_policy_that_is_stopped_and_with_it_again(live: L
     assert run_episode(live.session, seed=2).outcome == EpisodeStatus.SUCCESS
 
 
+def test_nobody_waits_for_a_policy_that_ends_in_order(live: LiveGraph) -> None:
+    wait_until_whole(live)
+    ticks = live.listen(SimState, "sim/state")
+    restarts = live.session.processes.restarts["policy_node"]
+    os.kill(pid_of(live, "policy_node"), signal.SIGTERM)
+    live.until(lambda: live.session.processes.restarts["policy_node"] > restarts, "the restart")
+    wait_until_whole(live)
+    assert not any("policy" in tick.missing for tick in ticks)
+
+
 def test_an_emergency_stop_outlives_robot_node(live: LiveGraph) -> None:
     wait_until_whole(live)
     safety = live.listen(SafetyState, "robot/safety_state", profile=qos.LATCHED)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from action_msgs.msg import GoalStatus
+from lifecycle_msgs.msg import Transition
 from live_graph import LiveGraph
 from rclpy.action import ActionClient
 
@@ -15,7 +16,7 @@ from vla_mbpo_ros.action import RunEpisode
 from vla_mbpo_ros.bringup.episodes import run_episode
 from vla_mbpo_ros.data.bags import BagReader, check_bag
 from vla_mbpo_ros.data.facts import EpisodeFacts
-from vla_mbpo_ros.msg import EpisodeStatus, JointCommand, SafetyState
+from vla_mbpo_ros.msg import EpisodeStatus, JointCommand, SafetyState, SimState
 from vla_mbpo_ros.nodes import qos
 from vla_mbpo_ros.srv import DiscardEpisode, StartEpisode, StopEpisode
 
@@ -119,6 +120,23 @@ def test_a_bag_can_be_recorded_and_thrown_away_by_hand(live: LiveGraph) -> None:
     assert not Path(began.bag_path).exists()
     nothing = live.call(StopEpisode, "recorder/stop", StopEpisode.Request())
     assert (nothing.success, nothing.message) == (False, "No episode is being recorded. Start one by recorder/start.")
+
+
+@pytest.mark.parametrize("transition", [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVE_SHUTDOWN])
+def test_a_recorder_that_is_stopped_closes_its_bag(live: LiveGraph, transition: int) -> None:
+    live.until(lambda: not live.session.observer.inactive(), "every node active")
+    began = live.call(StartEpisode, "recorder/start", StartEpisode.Request())
+    assert began.success, began.message
+    assert live.transition("recorder_node", transition)
+    bag = BagReader(Path(began.bag_path))
+    assert bag.complete
+    assert bag.custom_data["outcome"] == "unknown"
+    assert bag.custom_data["note"] == "The recorder was stopped."
+    ticks = live.listen(SimState, "sim/state")
+    live.until(lambda: len(ticks) > 10, "time to go on without it")
+    assert not any("recorder" in tick.missing for tick in ticks)  # it has taken its leave
+    if transition == Transition.TRANSITION_DEACTIVATE:
+        assert live.transition("recorder_node", Transition.TRANSITION_ACTIVATE)
 
 
 def test_a_bag_does_not_start_without_a_source_and_says_which(start_graph: Callable[..., LiveGraph]) -> None:

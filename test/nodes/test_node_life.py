@@ -112,10 +112,13 @@ def test_diagnostics_tell_rate_age_losses_and_latency_of_every_input(live: LiveG
     facts = ("rate [Hz]", "expected [Hz]", "age [s]", "latency [s]", "received", "lost")
     sources = ("head", "left_wrist", "right_wrist", "joint_states")
     assert keys == {f"{source} {fact}" for source in sources for fact in facts}
-    camera = {pair.key: pair.value for pair in newest("head_camera: inputs").values}
-    assert float(camera["head device rate [Hz]"]) == pytest.approx(15.0, rel=0.3)
-    assert camera["head device lost"].isdigit()
-    assert float(camera["head device latency [s]"]) < 1.0
+
+    def camera() -> dict[str, str]:
+        return {pair.key: pair.value for pair in newest("head_camera: inputs").values}
+
+    live.until(lambda: 10.0 < float(camera()["head device rate [Hz]"]) < 16.0, "the camera's rate")
+    assert camera()["head device lost"].isdigit()
+    assert float(camera()["head device latency [s]"]) < 1.0
     # Nobody sends anything to this policy: that is said, with what to do.
     assert newest("policy_node: inputs").level == DiagnosticStatus.WARN
     assert "Is its publisher up?" in newest("policy_node: inputs").message
