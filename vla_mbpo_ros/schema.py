@@ -10,12 +10,15 @@ Images are (H, W, 3) uint8 RGB, the first row on top. Times are nanoseconds of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+
+from vla_mbpo_ros.errors import ContractError
 
 FloatArray = npt.NDArray[np.float64]
 ImageArray = npt.NDArray[np.uint8]
@@ -44,6 +47,31 @@ class Frame:
     stamp_ns: int
     image: ImageArray  # (H, W, 3)
     number: int = 0  # counts every frame the camera took
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """A pinhole camera without distortion; all in pixels, the middle of the first pixel is (0, 0)."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    @classmethod
+    def from_fovy(cls, width: int, height: int, fovy_rad: float) -> Intrinsics:
+        """Square pixels, the axis in the middle; `fovy_rad` is the whole vertical angle of view."""
+        if not 0.0 < fovy_rad < math.pi:
+            raise ContractError(f"An angle of view is {fovy_rad} rad.", "Give one between 0 and pi.")
+        focal = height / 2.0 / math.tan(fovy_rad / 2.0)
+        return cls(width, height, focal, focal, (width - 1) / 2.0, (height - 1) / 2.0)
+
+    @property
+    def matrix(self) -> FloatArray:
+        """(3, 3), the `k` of CameraInfo."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vla_mbpo_ros.errors import ContractError, NotFinite
-from vla_mbpo_ros.messages.camera_info import Intrinsics, encode_camera_info, encode_frame_info
+from vla_mbpo_ros.messages.camera_info import encode_camera_info, encode_frame_info
 from vla_mbpo_ros.messages.chunks import decode_chunk, encode_chunk
 from vla_mbpo_ros.messages.header import stamp_of_cdr
 from vla_mbpo_ros.messages.joints import decode_command, decode_joint_state, encode_command, encode_joint_state
 from vla_mbpo_ros.messages.stamps import fill_stamp, from_ns, to_ns
 from vla_mbpo_ros.messages.status import encode_status
 from vla_mbpo_ros.robots import get_robot
-from vla_mbpo_ros.schema import ActionChunk, Command, Frame, JointState, Mode
+from vla_mbpo_ros.schema import ActionChunk, Command, Frame, Intrinsics, JointState, Mode
 
 _ARX = get_robot("arx_x5")
 # The last joint of this one is driven by velocity.

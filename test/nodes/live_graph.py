@@ -23,6 +23,7 @@ from vla_mbpo_ros.bringup.session import Session
 from vla_mbpo_ros.msg import Heartbeat
 from vla_mbpo_ros.nodes import qos
 
+ASK_AGAIN_S = 5.0  # after that a request counts as lost
 LIMIT_S = 30.0  # a wait in vain fails after this; generous, because the machine may be busy with other things
 
 
@@ -96,13 +97,26 @@ class LiveGraph:
         return publisher
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
-        """The response of a service."""
+        """The response of a service; asked again now and then, for the middleware remembers the dead for a while."""
         client = self.node.create_client(kind, name)
         self.until(client.service_is_ready, f"service {name}")
-        future = client.call_async(request)
-        self.until(future.done, f"answer of {name}")
+        futures: list[Any] = []
+        asked_s = float("-inf")
+
+        def answer() -> Any:
+            nonlocal asked_s
+            if time.monotonic() - asked_s > ASK_AGAIN_S:
+                futures.append(client.call_async(request))
+                asked_s = time.monotonic()
+            return next((future for future in futures if future.done()), None)
+
+        response = self.until(answer, f"an answer of {name}").result()
         self.node.destroy_client(client)
-        return future.result()
+        return response
+
+    def stop(self) -> None:
+        """End all processes, before the file is through."""
+        self.session.processes.stop()
 
     def switch(self, name: str, on: bool) -> SetBool.Response:
         return self.call(SetBool, name, SetBool.Request(data=on))

@@ -17,7 +17,6 @@ from sensor_msgs.msg import CameraInfo, Image
 from vla_mbpo_ros.data.bags import check_bag
 from vla_mbpo_ros.messages.images import fill_image
 from vla_mbpo_ros.msg import EpisodeStatus, JointCommand
-from vla_mbpo_ros.nodes import qos
 from vla_mbpo_ros.sim.factory import make_twin
 from vla_mbpo_ros.srv import SetInstruction, StartEpisode, StopEpisode
 

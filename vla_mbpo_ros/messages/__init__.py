@@ -12,7 +12,7 @@ the contract is refused with a `ContractError` that names cause and cure.
 Imports `robots`, `schema` and `errors`. Every room above may import this one.
 """
 
-from vla_mbpo_ros.messages.camera_info import Intrinsics, encode_camera_info, encode_frame_info
+from vla_mbpo_ros.messages.camera_info import encode_camera_info, encode_frame_info
 from vla_mbpo_ros.messages.chunks import decode_chunk, encode_chunk
 from vla_mbpo_ros.messages.header import stamp_of_cdr
 from vla_mbpo_ros.messages.images import decode_depth, decode_frame, decode_image, fill_image
@@ -21,7 +21,6 @@ from vla_mbpo_ros.messages.stamps import fill_stamp, from_ns, to_ns
 from vla_mbpo_ros.messages.status import encode_status
 
 __all__ = [
-    "Intrinsics",
     "decode_chunk",
     "decode_command",
     "decode_depth",

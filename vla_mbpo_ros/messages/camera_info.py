@@ -1,38 +1,14 @@
-"""Pinhole cameras: intrinsics, and the messages CameraInfo and FrameInfo."""
+"""Pinhole cameras -> the messages CameraInfo and FrameInfo."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
-from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.messages.stamps import fill_stamp
-from vla_mbpo_ros.schema import Frame
+from vla_mbpo_ros.schema import Frame, Intrinsics
 
 
-@dataclass(frozen=True)
-class Intrinsics:
-    """A pinhole camera without distortion; all in pixels, the middle of the first pixel is (0, 0)."""
-
-    width: int
-    height: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-
-    @classmethod
-    def from_fovy(cls, width: int, height: int, fovy_rad: float) -> Intrinsics:
-        """Square pixels, the axis in the middle; `fovy_rad` is the whole vertical angle of view."""
-        if not 0.0 < fovy_rad < math.pi:
-            raise ContractError(f"An angle of view is {fovy_rad} rad.", "Give one between 0 and pi.")
-        focal = height / 2.0 / math.tan(fovy_rad / 2.0)
-        return cls(width, height, focal, focal, (width - 1) / 2.0, (height - 1) / 2.0)
-
-
-def encode_camera_info(camera: Any, stamp_ns: int, frame_id: str, camera_info_class: Any) -> Any:
-    """`camera` is an `Intrinsics`, or has the same fields."""
+def encode_camera_info(camera: Intrinsics, stamp_ns: int, frame_id: str, camera_info_class: Any) -> Any:
     message = camera_info_class()
     fill_stamp(message.header.stamp, stamp_ns)
     message.header.frame_id = frame_id

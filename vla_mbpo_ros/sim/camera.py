@@ -5,30 +5,12 @@ Camera axes are optical (ROS): x right, y down, z forward. Pixel (0, 0) is the c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vla_mbpo_ros.schema import FloatArray
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """An undistorted camera. Focal lengths and centre in pixels."""
-
-    width: int
-    height: int
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-
-    @property
-    def matrix(self) -> FloatArray:
-        """(3, 3), the `k` of CameraInfo."""
-        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+from vla_mbpo_ros.schema import FloatArray, Intrinsics
 
 
 @dataclass(frozen=True)
@@ -37,12 +19,6 @@ class Pose:
 
     position: FloatArray  # (3,) m
     rotation: FloatArray  # (3, 3)
-
-
-def intrinsics(width: int, height: int, fovy_rad: float) -> Intrinsics:
-    """Square pixels; the vertical field of view is kept whatever the width."""
-    focal = height / 2.0 / math.tan(fovy_rad / 2.0)
-    return Intrinsics(width, height, focal, focal, (width - 1) / 2.0, (height - 1) / 2.0)
 
 
 def look_at(position: Sequence[float], target: Sequence[float]) -> Pose:

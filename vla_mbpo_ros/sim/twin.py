@@ -18,9 +18,9 @@ import numpy as np
 
 from vla_mbpo_ros.errors import ContractError, NotFinite, UnknownName
 from vla_mbpo_ros.robots import RobotSpec
-from vla_mbpo_ros.schema import FloatArray, ImageArray, JointState
+from vla_mbpo_ros.schema import FloatArray, ImageArray, Intrinsics, JointState
 from vla_mbpo_ros.sim.arx_x5.model import OPTICAL_TO_MUJOCO, cell_spec
-from vla_mbpo_ros.sim.camera import Intrinsics, Pose, intrinsics
+from vla_mbpo_ros.sim.camera import Pose
 from vla_mbpo_ros.sim.joints import JointMap
 from vla_mbpo_ros.sim.render import Renderer
 from vla_mbpo_ros.sim.tasks import Task
@@ -110,7 +110,7 @@ class Twin:
 
     def camera_intrinsics(self, camera: str, width: int, height: int) -> Intrinsics:
         fovy_rad = float(np.radians(self._model.cam_fovy[self._camera_id(camera)]))
-        return intrinsics(width, height, fovy_rad)
+        return Intrinsics.from_fovy(width, height, fovy_rad)
 
     def camera_pose(self, camera: str) -> Pose:
         """The camera's optical frame in the world, now."""

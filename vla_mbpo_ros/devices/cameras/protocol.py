@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vla_mbpo_ros.messages.camera_info import Intrinsics
-from vla_mbpo_ros.schema import Frame
+from vla_mbpo_ros.schema import Frame, Intrinsics
 
 
 class Camera(Protocol):

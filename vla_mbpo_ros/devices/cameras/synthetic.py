@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from vla_mbpo_ros.devices.cameras.pattern import Pattern
 from vla_mbpo_ros.errors import DeviceError
-from vla_mbpo_ros.messages.camera_info import Intrinsics
-from vla_mbpo_ros.schema import Frame
+from vla_mbpo_ros.schema import Frame, Intrinsics
 
 _FOVY_RAD = math.radians(45.0)
 _NS = 1e9

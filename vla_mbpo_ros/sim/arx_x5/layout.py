@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from vla_mbpo_ros.sim.camera import Intrinsics, Pose, intrinsics, look_at
+from vla_mbpo_ros.schema import Intrinsics
+from vla_mbpo_ros.sim.camera import Pose, look_at
 
 SIDES = ("left", "right")
 ARM_BASES = {"left": (0.0, 0.22, 0.0), "right": (0.0, -0.22, 0.0)}
@@ -19,4 +20,4 @@ def head_pose() -> Pose:
 
 
 def head_intrinsics(width: int, height: int) -> Intrinsics:
-    return intrinsics(width, height, HEAD_FOVY_RAD)
+    return Intrinsics.from_fovy(width, height, HEAD_FOVY_RAD)
