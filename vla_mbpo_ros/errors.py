@@ -1,15 +1,15 @@
 """The error tree. Every error names its cause and its cure, and maps to one exit code of the commands.
 
-    VlaMbpoError                1   something went wrong
-    ├── ConfigError             2   what the user wrote is not valid
-    │   └── UnknownName         2   a name that is not in a list; the nearest one is suggested
-    ├── MissingDependency       3   something is not installed
-    ├── ContractError           4   a message or an array does not have the promised form
-    │   └── NotFinite           4   a NaN or an infinity
-    ├── StaleError              5   the newest reading of a source is too old
-    ├── DeviceError             6   a camera, an arm or a simulator failed
-    ├── BagError                7   a recording cannot be written or read
-    └── GraphError              8   a node of the running graph failed
+VlaMbpoError                1   something went wrong
+├── ConfigError             2   what the user wrote is not valid
+│   └── UnknownName         2   a name that is not in a list; the nearest one is suggested
+├── MissingDependency       3   something is not installed
+├── ContractError           4   a message or an array does not have the promised form
+│   └── NotFinite           4   a NaN or an infinity
+├── StaleError              5   the newest reading of a source is too old
+├── DeviceError             6   a camera, an arm or a simulator failed
+├── BagError                7   a recording cannot be written or read
+└── GraphError              8   a node of the running graph failed
 """
 
 from __future__ import annotations

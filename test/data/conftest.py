@@ -32,7 +32,9 @@ def cdr() -> Callable[..., bytes]:
     encoders: dict[str, Encoder] = {}
 
     def encode(type_name: str, stamp_ns: int | None = None, **fields: Any) -> bytes:
-        encoder = encoders.setdefault(type_name, Encoder(type_name))
+        if type_name not in encoders:
+            encoders[type_name] = Encoder(type_name)
+        encoder = encoders[type_name]
         message = encoder.new(**fields)
         if stamp_ns is not None:
             stamp = message.clock if hasattr(message, "clock") and not fields else message.header.stamp

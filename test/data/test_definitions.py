@@ -38,8 +38,10 @@ def test_common_types_agree_with_the_definitions_that_rosbags_ships() -> None:
 
 
 def test_a_type_that_is_not_installed_is_named_with_a_cure() -> None:
-    with pytest.raises(BagError, match=r"no_msgs/msg/Nothing is not installed.*Install"):
+    with pytest.raises(BagError, match=r"no_msgs/msg/Nothing is not installed.*Source a ROS 2 that has it"):
         load_definition("no_msgs/msg/Nothing")
+    with pytest.raises(BagError, match=r"std_msgs/msg/Nothing is not installed.*Install std_msgs again"):
+        load_definition("std_msgs/msg/Nothing")
 
 
 @pytest.mark.parametrize("name", ["JointState", "sensor_msgs/JointState", "../msg/Evil", ""])

@@ -35,9 +35,7 @@ def make_graph(
         return graph_for(Options("arx_x5", set=settings, **options))
     graph = graph_for(Options("arx_x5", set=settings, supervise=False, **options))
     nodes = [node for node in graph.nodes if node.name in only]
-    return replace(
-        graph, nodes=tuple(replace(node, parameters={**node.parameters, **(extra or {})}) for node in nodes)
-    )
+    return replace(graph, nodes=tuple(replace(node, parameters={**node.parameters, **(extra or {})}) for node in nodes))
 
 
 class LiveGraph:

@@ -221,6 +221,7 @@ def test_the_emergency_stop_holds_disarms_and_latches(
     armed.until(lambda: safety[-1].estop, "the latch")
     assert not safety[-1].armed
     assert "The e-stop is latched" in safety[-1].reason
+    armed.until(lambda: any("The e-stop is latched" in status.message for status in armed.statuses), "diagnostics")
     assert_holds(armed, executed)
     assert "Emergency stop" in armed.log("robot_node")
     assert "pressed" in armed.call(Trigger, "robot/reset_estop", Trigger.Request()).message

@@ -15,6 +15,7 @@ from lifecycle_msgs.srv import GetState
 from live_graph import LiveGraph
 
 from vla_mbpo_ros.bringup.graph import GraphSpec, graph_for
+from vla_mbpo_ros.bringup.node_spec import NodeSpec
 from vla_mbpo_ros.bringup.options import Options
 
 pytestmark = pytest.mark.ros
@@ -37,21 +38,14 @@ def alone(settings: tuple[str, ...]) -> GraphSpec:
 
     sim = graph(sim=True)
     nodes = [sim.node(name) for name in SIM] + [graph(cameras="synthetic", robot="sink").node("head_camera")]
-    # Each starts by itself; the supervisor has nobody to look after.
-    own = {"runtime.autostart": True, "nodes": ("nobody",)}
-    return replace(
-        sim,
-        nodes=tuple(
-            replace(
-                node,
-                namespace=f"alone_{node.name}",
-                required=False,
-                lifecycle=True,
-                parameters={**node.parameters, **{k: v for k, v in own.items() if k != "nodes" or k in node.parameters}},
-            )
-            for node in nodes
-        ),
-    )
+    return replace(sim, nodes=tuple(_alone(node) for node in nodes))
+
+
+def _alone(node: NodeSpec) -> NodeSpec:
+    parameters = {**node.parameters, "runtime.autostart": True}
+    if "nodes" in parameters:
+        parameters["nodes"] = ("nobody",)  # the supervisor has nobody to look after
+    return replace(node, namespace=f"alone_{node.name}", required=False, lifecycle=True, parameters=parameters)
 
 
 @pytest.fixture(scope="module")

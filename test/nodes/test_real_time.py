@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lifecycle_msgs.msg import Transition
 from live_graph import LiveGraph
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
@@ -38,7 +39,9 @@ class Drivers:
         self.silent, self.frozen = set[str](), set[str]()
         self._images = {name: live.node.create_publisher(Image, f"{name}/color/image_raw", 10) for name in CAMERAS}
         # As drivers do it: with every image, and not latched.
-        self._infos = {name: live.node.create_publisher(CameraInfo, f"{name}/color/camera_info", 10) for name in CAMERAS}
+        self._infos = {
+            name: live.node.create_publisher(CameraInfo, f"{name}/color/camera_info", 10) for name in CAMERAS
+        }
         live.node.create_timer(1.0 / HZ, self._publish)
 
     def _publish(self) -> None:
@@ -146,8 +149,18 @@ def test_a_bag_is_recorded_with_drivers_that_are_not_ours(live: LiveGraph, drive
     assert {topic.name: topic.count for topic in report.topics}["head/color/camera_info"] > 10
 
 
-def test_a_dead_driver_makes_the_arm_hold(live: LiveGraph, drivers: Drivers, acting: list[JointCommand]) -> None:
-    """Here the executor: nobody asks for anything any more."""
+def test_the_last_word_of_a_robot_node_that_is_stopped_is_to_hold(live: LiveGraph, acting: list[JointCommand]) -> None:
+    assert live.transition("robot_node", Transition.TRANSITION_DEACTIVATE)
+    live.until(lambda: acting[-1].source == "hold", "the last word")
+    said = len(acting)
+    live.spin(0.5)
+    assert len(acting) == said
+    assert live.transition("robot_node", Transition.TRANSITION_ACTIVATE)
+    live.until(lambda: len(acting) > said + 5, "executed commands")
+    assert {command.source for command in acting[said:]} == {"hold"}  # a person must arm it again
+
+
+def test_without_the_executor_the_arm_holds(live: LiveGraph, acting: list[JointCommand]) -> None:
     os.kill(live.session.processes.pids["chunk_executor_node"], signal.SIGKILL)
     assert_comes_to_hold(live, acting)
     live.until(lambda: not live.session.observer.inactive(), "every node active again")

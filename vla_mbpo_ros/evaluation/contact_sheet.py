@@ -16,6 +16,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 OUTCOME_COLOURS = {"success": "#007a55", "failure": "#b3261e"}
 GREY = "#6b6b6b"
 WIDTH_IN, DPI = 13.0, 150
+LEFT, RIGHT = 0.06, 0.985  # of the width: where pictures and plots begin and end
+TOP_IN, BOTTOM_IN = 1.0, 0.62  # title; labels below the last plot
+PICTURE_GAP_IN, PLOT_GAP_IN = 0.08, 0.28
+JOINTS_IN, GRIPPERS_IN = 2.3, 1.4
 LEGEND = "line: measured · dots: commanded · grey: held · thin lines: observations of chunks · green: task done"
 MOVED_RAD = 0.02  # a part whose joints all moved less is left out
 
@@ -27,25 +31,16 @@ def draw_contact_sheet(record: EpisodeRecord, path: Path) -> Path:
 
     cameras = [camera for camera, pictures in record.pictures.items() if pictures]
     parts = _moving_parts(record)
-    picture_in = _picture_height_in(record, cameras)
-    heights = [picture_in] * len(cameras) + [2.2] * len(parts) + [1.3]
-    top_in = 1.0
-    figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.38 * len(parts) + top_in + 0.5), dpi=DPI, facecolor="white")
+    heights = [_picture_height_in(record, camera) for camera in cameras]
+    heights += [JOINTS_IN] * len(parts) + [GRIPPERS_IN]
+    gaps = [PICTURE_GAP_IN] * len(cameras) + [PLOT_GAP_IN] * (len(parts) + 1)
+    figure = Figure(figsize=(WIDTH_IN, TOP_IN + sum(heights) + sum(gaps) + BOTTOM_IN), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(
-        len(heights),
-        1,
-        height_ratios=heights,
-        left=0.06,
-        right=0.985,
-        hspace=0.16,
-        top=1.0 - top_in / figure.get_figheight(),
-        bottom=0.55 / figure.get_figheight(),
-    )
+    boxes = _stack(figure, heights, gaps)
     _title(figure, record)
     for row, camera in enumerate(cameras):
-        _pictures(figure, grid[row], record, camera, with_times=row == 0)
-    axes = [figure.add_subplot(grid[len(cameras) + row]) for row in range(len(parts) + 1)]
+        _pictures(figure, boxes[row], record, camera, with_times=row == 0)
+    axes = [figure.add_axes(box) for box in boxes[len(cameras) :]]
     for axis, (name, columns) in zip(axes, parts, strict=False):
         _joints(axis, record, name, columns)
     _grippers(axes[-1], record)
@@ -53,18 +48,28 @@ def draw_contact_sheet(record: EpisodeRecord, path: Path) -> Path:
         _background(axis, record)
     for axis in axes[:-1]:
         axis.tick_params(labelbottom=False)
-    axes[-1].set_xlabel("time since the start of the bag [s]", fontsize=8, color=GREY)
+    axes[-1].set_xlabel("time since the start of the bag [s]", fontsize=8, color=GREY, loc="left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path
 
 
+def _stack(figure: Any, heights: Sequence[float], gaps: Sequence[float]) -> list[tuple[float, float, float, float]]:
+    """Boxes below each other, from the top: left, bottom, width, height as shares of the page; inches come in."""
+    total_in = figure.get_figheight()
+    boxes, top_in = [], total_in - TOP_IN
+    for height_in, gap_in in zip(heights, gaps, strict=True):
+        boxes.append((LEFT, (top_in - height_in) / total_in, RIGHT - LEFT, height_in / total_in))
+        top_in -= height_in + gap_in
+    return boxes
+
+
 def _title(figure: Any, record: EpisodeRecord) -> None:
     facts, height = record.facts, figure.get_figheight()
     when = "" if facts.success_time_s is None else f" at {facts.success_time_s:.1f} s"
-    figure.text(0.06, 1 - 0.32 / height, f"“{facts.instruction}”", fontsize=15, weight="bold", va="center")
+    figure.text(LEFT, 1 - 0.32 / height, f"“{facts.instruction}”", fontsize=15, weight="bold", va="center")
     figure.text(
-        0.985,
+        RIGHT,
         1 - 0.32 / height,
         f"{facts.outcome}{when}",
         fontsize=15,
@@ -78,16 +83,19 @@ def _title(figure: Any, record: EpisodeRecord) -> None:
         f"{record.robot.title}{' twin' if facts.simulated else ''} · policy {facts.policy_version or 'none'} · {seed}"
         f"{len(record.chunk_times_s)} chunks · {len(record.sources)} commands at {facts.control_hz:g} Hz"
     )
-    figure.text(0.06, 1 - 0.62 / height, text, fontsize=9, color=GREY, va="center")
-    figure.text(0.985, 1 - 0.62 / height, record.path.name, fontsize=9, color=GREY, va="center", ha="right")
-    figure.text(0.985, 0.16 / height, LEGEND, fontsize=8, color=GREY, va="center", ha="right")
+    figure.text(LEFT, 1 - 0.62 / height, text, fontsize=9, color=GREY, va="center")
+    figure.text(RIGHT, 1 - 0.62 / height, record.path.name, fontsize=9, color=GREY, va="center", ha="right")
+    figure.text(RIGHT, 0.19 / height, LEGEND, fontsize=8, color=GREY, va="center", ha="right")
 
 
-def _pictures(figure: Any, cell: Any, record: EpisodeRecord, camera: str, with_times: bool) -> None:
-    pictures = record.pictures[camera]
-    row = cell.subgridspec(1, len(pictures), wspace=0.03)
+def _pictures(
+    figure: Any, box: tuple[float, float, float, float], record: EpisodeRecord, camera: str, with_times: bool
+) -> None:
+    """One camera's row in `box`, its pictures as far apart as the rows are."""
+    pictures, (left, bottom, width, height) = record.pictures[camera], box
+    pitch = (width + PICTURE_GAP_IN / WIDTH_IN) / len(pictures)
     for column, picture in enumerate(pictures):
-        axis = figure.add_subplot(row[column])
+        axis = figure.add_axes((left + column * pitch, bottom, pitch - PICTURE_GAP_IN / WIDTH_IN, height))
         axis.imshow(picture.image, aspect="equal", interpolation="antialiased")
         axis.set_xticks([])
         axis.set_yticks([])
@@ -103,7 +111,7 @@ def _joints(axis: Any, record: EpisodeRecord, name: str, columns: Sequence[int])
     for colour, column in zip(COLOURS, columns, strict=False):
         label = record.robot.names[column].removeprefix(f"{name}_")
         _line(axis, record, column, 1.0, colour, label)
-    axis.set_ylabel(f"{name} [{record.robot.joints[columns[0]].unit}]", fontsize=9)
+    axis.set_ylabel(f"{name} arm [{record.robot.joints[columns[0]].unit}]", fontsize=9)
     axis.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=len(columns), fontsize=7, frameon=False)
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.22 * (high - low))  # room for the legend
@@ -158,10 +166,9 @@ def _moving_parts(record: EpisodeRecord) -> list[tuple[str, list[int]]]:
     return [(name, columns) for name, columns in parts.items() if moved[columns].max() > MOVED_RAD]
 
 
-def _picture_height_in(record: EpisodeRecord, cameras: Sequence[str]) -> float:
+def _picture_height_in(record: EpisodeRecord, camera: str) -> float:
     """Height of a row of pictures that fills the width."""
-    if not cameras:
-        return 1.0
-    pictures = record.pictures[cameras[0]]
+    pictures = record.pictures[camera]
     height, width = pictures[0].image.shape[:2]
-    return float(0.925 * WIDTH_IN / len(pictures) * height / width)
+    row_in = (RIGHT - LEFT) * WIDTH_IN - (len(pictures) - 1) * PICTURE_GAP_IN
+    return float(row_in / len(pictures) * height / width)

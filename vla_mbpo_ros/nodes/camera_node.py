@@ -41,7 +41,7 @@ class CameraNode(ManagedNode):
         self._watch = self.watch(f"{name} device", max(3.0 / settings.hz, 0.5), settings.hz)
         self._arrived = self.from_thread(self._on_arrived)
         self._frame: Frame | None = None
-        self._error: DeviceError | None = None
+        self._error: Exception | None = None
         self._stopping = threading.Event()
 
     def start(self) -> None:
@@ -67,6 +67,9 @@ class CameraNode(ManagedNode):
                 self._error = error
                 self._camera.close()
                 self._stopping.wait(RETRY_S)
+            except Exception as error:  # a defect: told where it ends the process, not lost with this thread
+                self._error = error
+                self._stopping.set()
             self._arrived.trigger()
         self._camera.close()
 

@@ -19,6 +19,7 @@ from vla_mbpo_ros.msg import EpisodeStatus, SimState
 from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.srv import Reset, SetInstruction, StartEpisode, StopEpisode
 
+NAME = "supervisor"  # in lock-step
 CALL_S = 15.0  # longest wait for one service
 END_S = 5.0  # the same at the end, where a dead node must not keep the others from being told
 STALL_S = 30.0  # the episode is given up when the graph's time stands still for this long, on steady time
@@ -41,6 +42,7 @@ class Episode:
     duration_s: float = 0.0
     steps: int = 0
     over: bool = False
+    dropped: str = ""  # who did not answer a tick in time: from then on it was left out
     cancelled: bool = False
     problems: list[str] = field(default_factory=list)  # why it is not a whole episode
 
@@ -88,6 +90,7 @@ class EpisodeRunner:
         if self._running is None or not self._running[0].start_ns:
             return
         episode, hooks = self._running
+        episode.dropped = episode.dropped or ", ".join(name for name in sim.missing if name != NAME)
         self._look(episode, to_ns(sim.header.stamp))
         if not episode.over:
             hooks.tick_done(sim, False)
@@ -151,12 +154,15 @@ class EpisodeRunner:
         episode.over = bool(settled) or episode.duration_s >= episode.max_s
 
     async def _time_goes_on(self, episode: Episode, last_ns: int, hooks: Hooks) -> None:
+        def trouble() -> str:
+            return hooks.trouble() or (f"{episode.dropped} did not answer a tick in time." if episode.dropped else "")
+
         def something_happened() -> bool:
-            return bool(episode.over or hooks.now_ns() > last_ns or hooks.trouble() or hooks.cancelled())
+            return bool(episode.over or hooks.now_ns() > last_ns or trouble() or hooks.cancelled())
 
         in_time = await self._calls.until(something_happened, STALL_S)
-        if hooks.trouble():
-            raise GraphError(hooks.trouble(), "The episode is given up; see the log of that node.")
+        if trouble():
+            raise GraphError(trouble(), "The episode is given up; see the log of that node.")
         if not in_time:
             raise GraphError("The graph's time stands still.", "See the log of the simulator.")
 
@@ -173,6 +179,7 @@ class EpisodeRunner:
         try:
             await self._calls.must(kind, name, request, limit_s)
         except VlaMbpoError as error:
+            episode.outcome = EpisodeStatus.UNKNOWN
             episode.problems.append(str(error))
 
     async def _must(self, kind: type, name: str, request: Any) -> Any:

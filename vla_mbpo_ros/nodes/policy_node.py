@@ -65,6 +65,7 @@ class PolicyNode(ManagedNode):
     def stop(self) -> None:
         if self.simulated:
             self._tick_done.publish(TickDone(node="policy", leaving=True))
+            self.until_received(self._tick_done)
 
     def dismantle(self) -> None:
         if hasattr(self, "_worker"):

@@ -59,6 +59,7 @@ class RecorderNode(ManagedNode):
             self._recording.end("unknown", note="The recorder was stopped.")
         if self.simulated:
             self._tick_done.publish(TickDone(node="recorder", leaving=True))
+            self.until_received(self._tick_done)
 
     def diagnose(self, status: diagnostics.Status) -> None:
         recording = self._recording
@@ -132,7 +133,7 @@ class RecorderNode(ManagedNode):
 
     def _answer_tick(self) -> None:
         """Say that this tick is done once everything that belongs to it is here."""
-        if self._sim is None or to_ns(self._sim.header.stamp) == self._acknowledged_ns:
+        if self._sim is None or not self.is_active or to_ns(self._sim.header.stamp) == self._acknowledged_ns:
             return
         tick_ns = to_ns(self._sim.header.stamp)
         frames = [f"{camera}/color/image_raw" for camera in self._sim.published]

@@ -61,6 +61,15 @@ class RobotNode(ManagedNode):
     def start(self) -> None:
         self._publish_safety()
 
+    def stop(self) -> None:
+        """The last word to a robot is to stay where it is: a base that was told a velocity would drive on."""
+        if not self.simulated:
+            self._gate.arm(False)
+            last = self._gate.hold(self.now_ns())
+            if last is not None:
+                self._execute(last)
+                self.until_received(self._external_pub if self._external else self._executed_pub)
+
     def changed(self, cfg: Config) -> None:
         if hasattr(self, "_gate"):
             self._gate.configure(cfg.gate)

@@ -23,18 +23,19 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import copy  # overriding changes a profile in place
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import rclpy
 from lifecycle_msgs.msg import State
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.lifecycle.node import LifecycleNodeMixin
@@ -47,10 +48,11 @@ from vla_mbpo_ros.errors import VlaMbpoError
 from vla_mbpo_ros.msg import Heartbeat
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.parameters import NodeSettings
-from vla_mbpo_ros.nodes.signals import on_stop_signal
+from vla_mbpo_ros.nodes.signals import StopRequest
 from vla_mbpo_ros.nodes.topic_watch import TopicWatch
 from vla_mbpo_ros.robots import RobotSpec, get_robot
 
+LAST_WORD_S = 0.5  # longest wait until it was received
 REPEAT_S = 2.0  # the same complaint is logged at most this often
 
 
@@ -65,6 +67,17 @@ class Complaint:
 
     def current(self) -> str:
         return self.text if time.monotonic() - self.at_s < self.FORGET_S else ""
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Calls the node from a thread that may outlive it."""
+
+    guard: Any
+
+    def trigger(self) -> None:
+        with suppress(InvalidHandle):
+            self.guard.trigger()
 
 
 class ManagedNode(LifecycleNode):
@@ -190,15 +203,20 @@ class ManagedNode(LifecycleNode):
         timer = self.create_timer(period_s, self._guarded(callback), clock=self.steady_clock)
         return self._keep(self.destroy_timer, timer)
 
-    def from_thread(self, callback: Callable[[], None]) -> Any:
-        """A guard condition: `trigger()` it from any thread and `callback` runs on the node's own."""
+    def from_thread(self, callback: Callable[[], None]) -> Wake:
+        """`trigger()` it from any thread and `callback` runs on the node's own."""
         guard = self.create_guard_condition(self._guarded(callback))
-        return self._keep(self.destroy_guard_condition, guard)
+        return Wake(self._keep(self.destroy_guard_condition, guard))
 
     def watch(self, topic: str, max_age_s: float = 0.0, expected_hz: float = 0.0) -> TopicWatch:
         """Follow an input in diagnostics."""
         self.watches.append(TopicWatch(topic, max_age_s, expected_hz))
         return self.watches[-1]
+
+    @staticmethod
+    def until_received(publisher: Any) -> None:
+        """Wait a little until what was published has arrived: for last words, before the publisher goes."""
+        publisher.wait_for_all_acked(Duration(seconds=LAST_WORD_S))
 
     def complain(self, error: VlaMbpoError | str) -> None:
         """Log it (not more often than every two seconds) and show it in diagnostics."""
@@ -347,6 +365,7 @@ def _overridable() -> QoSOverridingOptions:
 
 def run(make_node: Callable[[], ManagedNode]) -> None:
     """Spin a node until it is asked to end; the exit code tells how it went."""
+    stop = StopRequest()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()
@@ -354,24 +373,18 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
         print(f"error: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         sys.exit(error.exit_code)
-    code = _spin(node)
+    code = _spin(node, stop)
     rclpy.try_shutdown()
     sys.exit(code)
 
 
-def _spin(node: ManagedNode) -> int:
+def _spin(node: ManagedNode, stop: StopRequest) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    stopping = threading.Event()
-    wake = node.create_guard_condition(lambda: None)  # `spin_once` returns only when something ran
-
-    def stop() -> None:
-        stopping.set()
-        wake.trigger()
-
-    on_stop_signal(stop)
+    # `spin_once` returns only when something ran.
+    stop.wake = node.create_guard_condition(lambda: None).trigger
     failure = _autostart(node) if node.cfg.runtime.autostart else None
-    while not (stopping.is_set() or node.defect or failure):
+    while not (stop.is_set or node.defect or failure):
         executor.spin_once()
     if node.defect:
         raise node.defect

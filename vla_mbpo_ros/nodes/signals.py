@@ -12,17 +12,29 @@ import threading
 from collections.abc import Callable
 
 
-def on_stop_signal(callback: Callable[[], None]) -> None:
-    """Call `callback` from another thread when the process is asked to end. Main thread only."""
-    read_end, write_end = os.pipe()
-    os.set_blocking(write_end, False)
-    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # a handler must exist for the descriptor to be written
-    threading.Thread(target=_watch, args=(read_end, callback), name="signals", daemon=True).start()
+def _nothing() -> None:
+    pass
 
 
-def _watch(read_end: int, callback: Callable[[], None]) -> None:
-    while os.read(read_end, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
-        pass
-    callback()
+class StopRequest:
+    """Whether the process was asked to end. Make it in the main thread, before anything that takes time."""
+
+    def __init__(self) -> None:
+        self.wake: Callable[[], None] = _nothing  # called from another thread as soon as it is asked
+        self._asked = threading.Event()
+        read_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)  # a handler must exist for the descriptor to be written
+        threading.Thread(target=self._watch, args=(read_end,), name="signals", daemon=True).start()
+
+    @property
+    def is_set(self) -> bool:
+        return self._asked.is_set()
+
+    def _watch(self, read_end: int) -> None:
+        while os.read(read_end, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
+            pass
+        self._asked.set()
+        self.wake()

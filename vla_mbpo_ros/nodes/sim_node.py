@@ -33,12 +33,13 @@ class SimNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("sim_node")
+        self._tick = self._episode = -1  # over the node's whole life: time never runs backwards
 
     def build(self) -> None:
         self._dt_ns = round(1e9 / self.cfg.control_hz)
         self._twin = make_twin(self.cfg)
         self._lockstep = Lockstep()
-        self._tick = self._total = self._episode = self._episode_tick = 0
+        self._total = self._episode_tick = 0
         self._frames = dict.fromkeys(self.cfg.cameras, 0)
         self._seed = self.cfg.sim.seed
         self._late: tuple[str, ...] = ()
@@ -49,9 +50,12 @@ class SimNode(ManagedNode):
         self.every(POLL_S, self._poll)
 
     def start(self) -> None:
-        self._reset(self._seed)
         self._publish_camera_info()
-        self._begin_tick()
+        self._begin_episode(self._seed)
+
+    def dismantle(self) -> None:
+        if hasattr(self, "_twin"):
+            self._twin.close()
 
     def diagnose(self, status: diagnostics.Status) -> None:
         status.add("participants", ", ".join(self._lockstep.participants) or "none: running at real time")
@@ -141,19 +145,19 @@ class SimNode(ManagedNode):
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> None:
         if request.task and request.task != self.cfg.sim.task:
             raise ContractError(f"This simulation has no task '{request.task}'.", f"It has '{self.cfg.sim.task}'.")
-        self._reset(request.seed if request.seed >= 0 else self._seed + 1)
-        self._episode += 1
-        self._tick += 1  # time goes on
-        self._begin_tick()
+        self._begin_episode(request.seed if request.seed >= 0 else self._seed + 1)
         response.success, response.seed = True, self._seed
         response.message = f"Episode {self._episode}, seed {self._seed}."
         response.instruction = self._twin.instruction
         fill_stamp(response.stamp, self._now_ns)
 
-    def _reset(self, seed: int) -> None:
+    def _begin_episode(self, seed: int) -> None:
         self._seed, self._episode_tick, self._late = seed, 0, ()
         self._twin.reset(seed)
         self._target = np.array(self.robot.home)
+        self._episode += 1
+        self._tick += 1  # time goes on
+        self._begin_tick()
 
     # -- publishing ----------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from vla_mbpo_ros.errors import GraphError, VlaMbpoError
 from vla_mbpo_ros.msg import Heartbeat, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.calls import Calls
-from vla_mbpo_ros.nodes.episode_runner import Episode, EpisodeRunner, Hooks
+from vla_mbpo_ros.nodes.episode_runner import NAME, Episode, EpisodeRunner, Hooks
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 from vla_mbpo_ros.nodes.supervision import Roster, Step
 
@@ -141,7 +141,7 @@ class SupervisorNode(ManagedNode):
 
     def _answer_tick(self, sim: SimState, leaving: bool) -> None:
         if self.simulated:
-            self._tick_done.publish(TickDone(stamp=sim.header.stamp, node="supervisor", leaving=leaving))
+            self._tick_done.publish(TickDone(stamp=sim.header.stamp, node=NAME, leaving=leaving))
 
     async def _all_up(self) -> None:
         up = await self._calls.until(lambda: not self._roster.problems(time.monotonic()), UP_S)

@@ -10,15 +10,13 @@ built with, so it is the one that a publisher announces:
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from vla_mbpo_ros.errors import BagError
+from vla_mbpo_ros.errors import BagError, MissingDependency
+from vla_mbpo_ros.share import package_share
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Za-z][A-Za-z0-9_]*")
 _SEPARATOR = "=" * 80
@@ -31,14 +29,6 @@ class Definition:
     name: str  # as "package/msg/Name"
     text: str  # in the `ros2msg` form: the type, then each dependency below a line of 80 "="
     hash: str  # "RIHS01_…"
-
-
-def package_share(package: str) -> Path:
-    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
-    for prefix in filter(None, prefixes):
-        if (Path(prefix) / "share" / package).is_dir():
-            return Path(prefix) / "share" / package
-    return Path(sys.prefix) / "share" / package
 
 
 @cache
@@ -64,17 +54,14 @@ def _hash(type_name: str, described: dict[str, Any]) -> str:
 
 
 def _source(type_name: str, suffix: str) -> str:
-    path = _path(type_name).with_suffix(suffix)
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        cure = "Install the package that defines it and source its setup, or build it again."
-        raise BagError(f"Message type {type_name} is not installed: cannot read {path}.", cure) from error
-
-
-def _path(type_name: str) -> Path:
     package, folder, name = type_name.split("/")
-    return package_share(package) / folder / name
+    try:
+        return (package_share(package) / folder / f"{name}{suffix}").read_text(encoding="utf-8")
+    except MissingDependency as error:
+        raise BagError(f"Message type {type_name} is not installed. {error.cause}", error.cure) from error
+    except OSError as error:
+        cause = f"Message type {type_name} is not installed: cannot read {error.filename}."
+        raise BagError(cause, f"Install {package} again, or build it again.") from error
 
 
 def _short(type_name: str) -> str:

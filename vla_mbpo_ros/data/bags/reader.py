@@ -153,9 +153,7 @@ class _File:
 
     def messages(self, topics: Collection[str] | None, start_ns: int, end_ns: int) -> Iterator[BagMessage]:
         wanted = {
-            key: channel
-            for key, channel in self.index.channels.items()
-            if topics is None or channel.topic in topics
+            key: channel for key, channel in self.index.channels.items() if topics is None or channel.topic in topics
         }
         chunks = [chunk for chunk in self.index.chunks if _may_hold(chunk, wanted, start_ns, end_ns)]
         waiting: list[tuple[int, int, int, BagMessage]] = []  # a heap: log time, then place in the file

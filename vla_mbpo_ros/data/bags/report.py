@@ -34,7 +34,7 @@ class TopicReport:
     hz: float  # 0 if it has fewer than two stamps
     expected_hz: float  # 0: on change
     largest_gap_periods: float  # between neighbours; 0 where no rate is expected
-    lost: int  # by frame number or sequence number
+    lost: int  # by frame number or sequence number; 0 for what is latched
     problems: tuple[str, ...]
 
 
@@ -99,8 +99,9 @@ def _judge(topic: Topic, found: Measured, span: Span, optional: bool) -> TopicRe
     problems = _presence(topic, found, optional)
     if found.count and topic.hz:
         problems += _rate(topic, found) + _gaps(topic, found, span, period_s)
-    if found.lost and topic.kind != "latched":
-        problems.append(f"{topic.name}: {found.lost} messages are missing, by their numbers.")
+    lost = 0 if topic.kind == "latched" else found.lost  # of what is latched only the newest matters
+    if lost:
+        problems.append(f"{topic.name}: {lost} messages are missing, by their numbers.")
     return TopicReport(
         name=topic.name,
         type=found.type or topic.type,
@@ -108,7 +109,7 @@ def _judge(topic: Topic, found: Measured, span: Span, optional: bool) -> TopicRe
         hz=found.hz,
         expected_hz=topic.hz,
         largest_gap_periods=gaps_s / period_s if period_s else 0.0,
-        lost=found.lost,
+        lost=lost,
         problems=tuple(problems),
     )
 

@@ -84,9 +84,7 @@ class BagWriter:
         self._topics.append(BagTopic(name, type_name, definition.hash, tuple(qos)))
         self.counts[name] = 0
 
-    def write(
-        self, topic: str, data: bytes, log_ns: int, publish_ns: int | None = None, sequence: int = 0
-    ) -> None:
+    def write(self, topic: str, data: bytes, log_ns: int, publish_ns: int | None = None, sequence: int = 0) -> None:
         """One message. `log_ns` is the bag's own time, `publish_ns` when it was sent; `sequence` is the
         publisher's own count, 0 if unknown."""
         if topic not in self._channels:

@@ -51,8 +51,7 @@ class ScriptedPolicy:
         while len(self._experts) < prefix.size:
             self._experts.append(_Expert(self._robot, self._picker))
         rows = [
-            self._chunk(expert, observation)
-            for expert, observation in zip(self._experts, prefix.content, strict=False)
+            self._chunk(expert, observation) for expert, observation in zip(self._experts, prefix.content, strict=False)
         ]
         return Sample(np.stack(rows), np.full(prefix.size, np.nan))
 
