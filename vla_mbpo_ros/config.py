@@ -47,7 +47,7 @@ class CameraConfig:
     driver: str = leaf("synthetic", "Who makes the images.", choices=("synthetic",))
     width: int = leaf(640, "Image width.", unit="pixel", low=16, high=4096)
     height: int = leaf(480, "Image height.", unit="pixel", low=16, high=4096)
-    hz: float = leaf(30.0, "Frame rate.", unit="Hz", low=0.1, high=240.0)
+    hz: float = leaf(0.0, "Frame rate; 0 takes the control rate.", unit="Hz", low=0.0, high=240.0)
     max_age_s: float = leaf(
         0.2, "Older images are refused as an observation.", unit="s", low=0.001, high=60.0, dynamic=True
     )

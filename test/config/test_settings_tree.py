@@ -85,3 +85,12 @@ def test_update_does_not_touch_the_original() -> None:
     cfg = resolve(Config())
     update(cfg, {"cameras.head.width": 64})
     assert cfg.cameras["head"].width == 640
+
+
+def test_a_camera_takes_the_control_rate_unless_it_says_otherwise() -> None:
+    cfg = resolve(build(Config, {"control_hz": 30, "cameras": {"head": {"hz": 10}}}, "x.yaml"))
+    assert {name: camera.hz for name, camera in cfg.cameras.items()} == {
+        "head": 10.0,
+        "left_wrist": 30.0,
+        "right_wrist": 30.0,
+    }

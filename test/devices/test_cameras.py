@@ -75,7 +75,7 @@ def test_the_number_of_a_frame_can_be_seen() -> None:
 
 
 def test_a_camera_is_made_by_its_driver_or_the_driver_is_named() -> None:
-    cfg = CameraConfig(width=32, height=16)
+    cfg = CameraConfig(hz=30.0, width=32, height=16)
     camera: Camera = make_camera("head", cfg, lambda: 42)
     camera.open()
     assert camera.read(1.0).stamp_ns == 42

@@ -18,7 +18,7 @@ from vla_mbpo_ros.data.bags import BagReader, check_bag
 from vla_mbpo_ros.data.facts import EpisodeFacts
 from vla_mbpo_ros.msg import EpisodeStatus, JointCommand, SafetyState, SimState
 from vla_mbpo_ros.nodes import qos
-from vla_mbpo_ros.srv import DiscardEpisode, StartEpisode, StopEpisode
+from vla_mbpo_ros.srv import DiscardEpisode, LabelEpisode, StartEpisode, StopEpisode
 
 pytestmark = pytest.mark.ros
 
@@ -120,6 +120,33 @@ def test_a_bag_can_be_recorded_and_thrown_away_by_hand(live: LiveGraph) -> None:
     assert not Path(began.bag_path).exists()
     nothing = live.call(StopEpisode, "recorder/stop", StopEpisode.Request())
     assert (nothing.success, nothing.message) == (False, "No episode is being recorded. Start one by recorder/start.")
+
+
+def test_a_person_may_say_afterwards_how_an_episode_went(live: LiveGraph) -> None:
+    def label(**said: Any) -> LabelEpisode.Response:
+        return live.call(LabelEpisode, "recorder/label", LabelEpisode.Request(**said))
+
+    result = run_episode(live.session, seed=4, max_duration_s=1.0)
+    assert label(outcome=EpisodeStatus.SUCCESS, success_time_s=0.9, note="the cube fell on the pad").success
+    facts = EpisodeFacts.from_custom_data(BagReader(Path(result.bag_path)).custom_data)
+    assert (facts.outcome, facts.success_time_s, facts.note) == ("success", 0.9, "the cube fell on the pad")
+    assert check_bag(Path(result.bag_path)).problems == ()
+    assert label(episode_id=result.episode_id, outcome=EpisodeStatus.FAILURE).success
+    facts = EpisodeFacts.from_custom_data(BagReader(Path(result.bag_path)).custom_data)
+    assert (facts.outcome, facts.success_time_s, facts.note) == ("failure", None, "the cube fell on the pad")
+    for wrong, words in (("no_such", "does not exist"), ("../../etc", "is no episode"), ("", "9 is no outcome")):
+        answer = label(episode_id=wrong, outcome=0 if wrong else 9)
+        assert not answer.success
+        assert words in answer.message
+
+
+def test_what_is_said_of_a_running_episode_holds_when_it_is_stopped(live: LiveGraph) -> None:
+    began = live.call(StartEpisode, "recorder/start", StartEpisode.Request())
+    said = LabelEpisode.Request(outcome=EpisodeStatus.SUCCESS, note="well done")
+    assert live.call(LabelEpisode, "recorder/label", said).success
+    assert live.call(StopEpisode, "recorder/stop", StopEpisode.Request()).success
+    facts = EpisodeFacts.from_custom_data(BagReader(Path(began.bag_path)).custom_data)
+    assert (facts.outcome, facts.note) == ("success", "well done")
 
 
 @pytest.mark.parametrize("transition", [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVE_SHUTDOWN])

@@ -12,9 +12,10 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from vla_mbpo_ros.config import RecorderConfig
-from vla_mbpo_ros.data.bags import BagWriter, Qos
+from vla_mbpo_ros.data.bags import BagReader, BagWriter, Qos, update_custom_data
 from vla_mbpo_ros.data.facts import EpisodeFacts
 from vla_mbpo_ros.errors import BagError
 from vla_mbpo_ros.robots.contract import Topic
@@ -145,21 +146,34 @@ class Recording:
             self._give_up(error)
 
     def end(self, outcome: str, note: str = "", success_time_s: float | None = None, policy_version: str = "") -> Path:
-        """Close the bag. BagError unless every received message is in it."""
+        """Close the bag. BagError unless every received message is in it. What `label` has said stays unless changed."""
         if self._bag is None:
             raise BagError("No episode is being recorded.", self.failure or "Start one by recorder/start.")
         bag, self._bag = self._bag, None
         self.facts = replace(
             self.facts,
-            outcome=outcome,
-            note=note,
-            success_time_s=success_time_s,
+            outcome=self.facts.outcome if outcome == "unknown" else outcome,
+            note=note or self.facts.note,
+            success_time_s=self.facts.success_time_s if success_time_s is None else success_time_s,
             policy_version=self.facts.policy_version or policy_version,
             received={source.name: source.received for source in self.sources.values()},
             lost={source.name: source.lost for source in self.sources.values() if source.lost},
         )
         bag.close(self.facts.to_custom_data())
         return bag.path
+
+    def label(self, episode_id: str, **said: Any) -> Path:
+        """Change facts of an episode, the running one or a closed one in our folder; empty: the newest."""
+        episode_id = episode_id or self.facts.episode_id
+        if not episode_id or Path(episode_id).name != episode_id:
+            raise BagError(f"'{episode_id}' is no episode.", "Give the name of a bag's folder.")
+        path = Path(self._cfg.folder) / episode_id
+        if self.is_open and episode_id == self.facts.episode_id:
+            self.facts = replace(self.facts, **said)
+        else:
+            facts = EpisodeFacts.from_custom_data(BagReader(path).custom_data, str(path))
+            update_custom_data(path, replace(facts, **said).to_custom_data())
+        return path
 
     def discard(self) -> Path:
         """Close the bag and throw it away."""

@@ -17,7 +17,7 @@ OUTCOME_COLOURS = {"success": "#007a55", "failure": "#b3261e"}
 GREY = "#6b6b6b"
 WIDTH_IN, DPI = 13.0, 150
 LEFT, RIGHT = 0.06, 0.985  # of the width: where pictures and plots begin and end
-TOP_IN, BOTTOM_IN = 1.0, 0.62  # title; labels below the last plot
+TOP_IN, BOTTOM_IN = 1.0, 0.5  # title; labels below the last plot
 PICTURE_GAP_IN, PLOT_GAP_IN = 0.08, 0.28
 JOINTS_IN, GRIPPERS_IN = 2.3, 1.4
 LEGEND = "line: measured · dots: commanded · grey: held · thin lines: observations of chunks · green: task done"
@@ -33,7 +33,7 @@ def draw_contact_sheet(record: EpisodeRecord, path: Path) -> Path:
     parts = _moving_parts(record)
     heights = [_picture_height_in(record, camera) for camera in cameras]
     heights += [JOINTS_IN] * len(parts) + [GRIPPERS_IN]
-    gaps = [PICTURE_GAP_IN] * len(cameras) + [PLOT_GAP_IN] * (len(parts) + 1)
+    gaps = ([PICTURE_GAP_IN] * len(cameras))[:-1] + [PLOT_GAP_IN] * (len(parts) + bool(cameras)) + [0.0]
     figure = Figure(figsize=(WIDTH_IN, TOP_IN + sum(heights) + sum(gaps) + BOTTOM_IN), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     boxes = _stack(figure, heights, gaps)
@@ -48,6 +48,7 @@ def draw_contact_sheet(record: EpisodeRecord, path: Path) -> Path:
         _background(axis, record)
     for axis in axes[:-1]:
         axis.tick_params(labelbottom=False)
+    figure.align_ylabels(axes)
     axes[-1].set_xlabel("time since the start of the bag [s]", fontsize=8, color=GREY, loc="left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
@@ -85,7 +86,7 @@ def _title(figure: Any, record: EpisodeRecord) -> None:
     )
     figure.text(LEFT, 1 - 0.62 / height, text, fontsize=9, color=GREY, va="center")
     figure.text(RIGHT, 1 - 0.62 / height, record.path.name, fontsize=9, color=GREY, va="center", ha="right")
-    figure.text(RIGHT, 0.19 / height, LEGEND, fontsize=8, color=GREY, va="center", ha="right")
+    figure.text(RIGHT, (BOTTOM_IN - 0.28) / height, LEGEND, fontsize=8, color=GREY, va="center", ha="right")
 
 
 def _pictures(
@@ -111,7 +112,7 @@ def _joints(axis: Any, record: EpisodeRecord, name: str, columns: Sequence[int])
     for colour, column in zip(COLOURS, columns, strict=False):
         label = record.robot.names[column].removeprefix(f"{name}_")
         _line(axis, record, column, 1.0, colour, label)
-    axis.set_ylabel(f"{name} arm [{record.robot.joints[columns[0]].unit}]", fontsize=9)
+    axis.set_ylabel(f"{name} joints [{record.robot.joints[columns[0]].unit}]", fontsize=9)
     axis.legend(loc="upper left", bbox_to_anchor=(0.0, 1.0), ncols=len(columns), fontsize=7, frameon=False)
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.22 * (high - low))  # room for the legend

@@ -23,7 +23,7 @@ from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.nodes.message_types import message_class
 from vla_mbpo_ros.nodes.runtime import ManagedNode, run
 from vla_mbpo_ros.robots.contract import Topic, robot_topics
-from vla_mbpo_ros.srv import DiscardEpisode, StartEpisode, StopEpisode
+from vla_mbpo_ros.srv import DiscardEpisode, LabelEpisode, StartEpisode, StopEpisode
 
 STATUS_S = 1.0  # period of the status while recording
 TICK_S = 0.1  # how often an idle bag is flushed
@@ -92,6 +92,7 @@ class RecorderNode(ManagedNode):
         self.serve(StartEpisode, "recorder/start", self._on_start)
         self.serve(StopEpisode, "recorder/stop", self._on_stop)
         self.serve(DiscardEpisode, "recorder/discard", self._on_discard)
+        self.serve(LabelEpisode, "recorder/label", self._on_label)
         self.every(TICK_S, self._recording.tick)
         self.every(STATUS_S, self._publish_status)
 
@@ -173,7 +174,7 @@ class RecorderNode(ManagedNode):
     def _on_stop(self, request: StopEpisode.Request, response: StopEpisode.Response) -> None:
         success_s = (self._success_ns - self._recording.start_ns) * 1e-9 if self._success_ns else None
         counts = self._counts()
-        outcome = OUTCOMES[request.outcome]
+        outcome = _outcome(request.outcome)
         path = self._end(lambda: self._recording.end(outcome, request.note, success_s, self._policy_version))
         response.success, response.message, response.bag_path = True, str(path), str(path)
         response.episode_id, response.status = self._recording.facts.episode_id, counts
@@ -185,6 +186,15 @@ class RecorderNode(ManagedNode):
             raise BagError(f"Episode {request.episode_id} is not being recorded.", "Delete its folder instead.")
         path = self._end(self._recording.discard)
         response.success, response.message = True, f"{path} is gone."
+
+    def _on_label(self, request: LabelEpisode.Request, response: LabelEpisode.Response) -> None:
+        said: dict[str, Any] = {"outcome": _outcome(request.outcome)}
+        if request.note:
+            said["note"] = request.note
+        if request.success_time_s > 0.0 or said["outcome"] != "success":
+            said["success_time_s"] = request.success_time_s if said["outcome"] == "success" else None
+        path = self._recording.label(request.episode_id, **said)
+        response.success, response.message = True, f"{path}: {said['outcome']}."
 
     def _end(self, close: Callable[[], Any]) -> Any:
         self._state = EpisodeStatus.FAILED
@@ -234,6 +244,12 @@ class RecorderNode(ManagedNode):
         status.lost = [source.lost for source in sources]
         status.bytes_written, status.disk_free_bytes = recording.bytes_written, recording.free_bytes()
         return status
+
+
+def _outcome(number: int) -> str:
+    if number >= len(OUTCOMES):
+        raise BagError(f"{number} is no outcome.", f"Say 0 to {len(OUTCOMES) - 1}: {', '.join(OUTCOMES)}.")
+    return OUTCOMES[number]
 
 
 def main() -> None:

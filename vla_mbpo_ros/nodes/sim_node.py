@@ -10,7 +10,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CameraInfo, Image
 from sensor_msgs.msg import JointState as JointStateMessage
 
-from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.errors import ConfigError, ContractError
 from vla_mbpo_ros.messages.camera_info import encode_camera_info, encode_frame_info
 from vla_mbpo_ros.messages.images import fill_image
 from vla_mbpo_ros.messages.joints import decode_command, encode_joint_state
@@ -25,6 +25,7 @@ from vla_mbpo_ros.sim.render import backend
 from vla_mbpo_ros.srv import Reset
 
 START_NS = 1_000_000_000  # simulated time starts at one second: zero means "no time yet" in ROS
+RATE_SLACK = 0.01  # of the control rate; rates are written with few digits
 POLL_S = 0.005  # how often pace and deadlines are looked at, on steady time
 
 
@@ -37,6 +38,7 @@ class SimNode(ManagedNode):
 
     def build(self) -> None:
         self._dt_ns = round(1e9 / self.cfg.control_hz)
+        self._every = {name: self._ticks_between_frames(name) for name in self.cfg.cameras}
         self._twin = make_twin(self.cfg)
         self._lockstep = Lockstep()
         self._total = self._episode_tick = 0
@@ -162,9 +164,19 @@ class SimNode(ManagedNode):
     # -- publishing ----------------------------------------------------------------------------------------------
 
     def _due_cameras(self) -> list[str]:
-        """Cameras with a frame at this tick; at the first tick of an episode all. None outruns the control rate."""
-        every = {name: max(1, round(self.cfg.control_hz / camera.hz)) for name, camera in self.cfg.cameras.items()}
-        return [name for name in self.cfg.cameras if self._episode_tick % every[name] == 0]
+        """Cameras with a frame at this tick; at the first tick of an episode all."""
+        return [name for name, every in self._every.items() if self._episode_tick % every == 0]
+
+    def _ticks_between_frames(self, camera: str) -> int:
+        """A twin renders at its ticks only, so a camera's rate must divide the control rate."""
+        hz, control_hz = self.cfg.cameras[camera].hz, self.cfg.control_hz
+        ticks = round(control_hz / hz)
+        if ticks < 1 or abs(ticks * hz - control_hz) > RATE_SLACK * control_hz:
+            raise ConfigError(
+                f"cameras.{camera}.hz is {hz:g}, the twin's control rate is {control_hz:g}.",
+                f"Use {control_hz:g} Hz or a whole fraction of it, such as {control_hz / 2:g}.",
+            )
+        return ticks
 
     def _publish_frame(self, camera: str) -> None:
         size = self.cfg.cameras[camera]

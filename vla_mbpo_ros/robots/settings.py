@@ -15,5 +15,7 @@ def resolve(cfg: Config) -> Config:
     for name in cfg.cameras:
         if name not in robot.camera_names:
             raise UnknownName(f"camera of {robot.name}", name, robot.camera_names)
-    cameras = {name: cfg.cameras.get(name, CameraConfig()) for name in robot.camera_names}
-    return replace(cfg, cameras=cameras, control_hz=cfg.control_hz or robot.control_hz)
+    control_hz = cfg.control_hz or robot.control_hz
+    given = {name: cfg.cameras.get(name, CameraConfig()) for name in robot.camera_names}
+    cameras = {name: replace(camera, hz=camera.hz or control_hz) for name, camera in given.items()}
+    return replace(cfg, cameras=cameras, control_hz=control_hz)
