@@ -74,6 +74,18 @@ def check_rooms() -> str:
     return f"{len(names)} modules"
 
 
+def check_package_data() -> str:
+    """Every file of the package that is not Python (scenes, tables) came along."""
+    import vla_mbpo_ros
+
+    skipped = {".py", ".pyc", ".so"}
+    files = [p for p in (TREE / "vla_mbpo_ros").rglob("*") if p.is_file() and p.suffix not in skipped]
+    installed = Path(vla_mbpo_ros.__file__).parent
+    missing = [str(p) for p in files if not (installed / p.relative_to(TREE / "vla_mbpo_ros")).is_file()]
+    assert not missing, f"not in {installed}: {', '.join(missing)}"
+    return f"{len(files)} files"
+
+
 def check_round_trip() -> str:
     """An ActionChunk between two processes."""
     subprocess.run([sys.executable, str(TREE / "tools" / "round_trip.py")], check=True)
@@ -81,7 +93,8 @@ def check_round_trip() -> str:
 
 
 def main() -> int:
-    for check in (check_messages, check_share, check_executables, check_rooms, check_round_trip):
+    checks = (check_messages, check_share, check_executables, check_rooms, check_package_data, check_round_trip)
+    for check in checks:
         print(f"{check.__name__.removeprefix('check_').replace('_', ' ')}: {check()}", flush=True)
     return 0
 

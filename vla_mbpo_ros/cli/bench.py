@@ -13,7 +13,7 @@ from typing import Any
 
 from vla_mbpo_ros.cli.output import emit, say
 
-BENCHES = ("transport", "twin", "executor")
+BENCHES = ("transport", "twin", "executor", "table")
 
 
 def add(subparsers: Any) -> None:

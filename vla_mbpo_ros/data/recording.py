@@ -146,7 +146,10 @@ class Recording:
             self._give_up(error)
 
     def end(self, outcome: str, note: str = "", success_time_s: float | None = None, policy_version: str = "") -> Path:
-        """Close the bag. BagError unless every received message is in it. What `label` has said stays unless changed."""
+        """Close the bag. BagError unless every received message is in it.
+
+        What `label` has said before holds where nothing is said now.
+        """
         if self._bag is None:
             raise BagError("No episode is being recorded.", self.failure or "Start one by recorder/start.")
         bag, self._bag = self._bag, None

@@ -1,0 +1,60 @@
+"""Raw benchmark results (one JSON object a line) -> Markdown tables. Nothing is rounded but for reading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vla_mbpo_ros.errors import ConfigError
+
+HEAD = """# Benchmarks
+
+Made by `vla-mbpo bench table` from the raw results in `benchmarks/results/`. A row is one run. Timings depend on the
+machine and on what else it did, so compare what stands in one row. Targets are those the release was built for.
+"""
+TARGETS = {
+    "transport": "0 of 450 frames lost at p95 ≤ 15 ms with the profile, beside the default's losses",
+    "twin": "at least 100 control steps/s with three 64x64 cameras",
+    "executor": "jitter p99 ≤ 2 ms at 100 Hz, on the steady clock, with three synthetic cameras and a sink robot",
+}
+_COMMON = ("bench", "machine")  # in the title, or the same everywhere
+
+
+def load_results(folder: Path) -> list[dict[str, Any]]:
+    """Every result below `folder`, in the order of the files' names."""
+    results = [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines()]
+    if not results:
+        raise ConfigError(f"{folder} has no results.", "Make some: `vla-mbpo bench twin --out FILE.jsonl`.")
+    return results
+
+
+def to_markdown(results: Iterable[Mapping[str, Any]]) -> str:
+    """One table a benchmark."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        groups.setdefault(str(result["bench"]), []).append(result)
+    return "\n".join([HEAD, *(_table(name, rows) for name, rows in sorted(groups.items()))])
+
+
+def _table(name: str, rows: list[Mapping[str, Any]]) -> str:
+    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _COMMON]
+    lines = [f"## {name}", "", f"Target: {TARGETS[name]}." if name in TARGETS else "", ""]
+    lines += [_row(columns), _row("---" for _ in columns)]
+    lines += [_row(_text(row.get(column)) for column in columns) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+    return "x".join(map(_text, value)) if isinstance(value, list) else str(value)
