@@ -37,6 +37,9 @@ class RuntimeConfig:
 
     autostart: bool = leaf(True, "Configure and activate without a supervisor.")
     heartbeat_s: float = leaf(0.5, "Period of the heartbeat, on steady time.", unit="s", low=0.05, high=10.0)
+    realtime_priority: int = leaf(
+        0, "SCHED_FIFO priority of the process, where the system permits it; 0 leaves it alone.", low=0, high=99
+    )
     diagnostics_s: float = leaf(1.0, "Period of /diagnostics, on steady time.", unit="s", low=0.1, high=60.0)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from vla_mbpo_ros.bringup.environment import Environment, environment_for, transport_profile
 from vla_mbpo_ros.bringup.mapping import checked_mapping
-from vla_mbpo_ros.bringup.node_spec import NodeSpec, ParameterValue
+from vla_mbpo_ros.bringup.node_spec import CONTROL_PRIORITY, PRIORITY, NodeSpec, ParameterValue
 from vla_mbpo_ros.bringup.options import NO_POLICY, Options
 from vla_mbpo_ros.bringup.settings import settings_for
 from vla_mbpo_ros.config import Config
@@ -23,6 +23,7 @@ from vla_mbpo_ros.robots import RobotSpec, get_robot
 from vla_mbpo_ros.robots.contract import Topic, robot_topics
 
 SUPERVISOR = "supervisor_node"
+_CONTROL = ("robot_node", "chunk_executor_node")
 _POLICY_TOPICS = ("joint_command", "policy/action_chunk", "executor/status", "instruction")
 _NAMESPACE = re.compile(r"/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*/?)?")
 
@@ -83,13 +84,17 @@ def _nodes(
     def node(
         executable: str, name: str = "", remaps: Mapping[str, str] | None = None, **more: ParameterValue
     ) -> NodeSpec:
-        sim_time = {"use_sim_time": options.sim and executable != "sim_node"}  # sim_node makes the clock
+        own: dict[str, ParameterValue] = {
+            "use_sim_time": options.sim and executable != "sim_node"  # sim_node makes the clock
+        }
+        if executable in _CONTROL and not options.sim:  # in lock-step nobody is in a hurry
+            own[PRIORITY] = CONTROL_PRIORITY
         return NodeSpec(
             name=name or executable,
             executable=executable,
             namespace=options.namespace.strip("/"),
             log_level=options.log_level,
-            parameters={**sim_time, **more},
+            parameters={**own, **more},
             remaps={**mapping, **(remaps or {})},
             lifecycle=executable != SUPERVISOR,
             # Time would run backwards for all others if the simulator began anew: better to end.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = "vla_mbpo_ros"
+PRIORITY = "runtime.realtime_priority"
+CONTROL_PRIORITY = "20"  # of SCHED_FIFO: above all that is ordinary, below the kernel's own threads (50)
 ParameterValue = bool | str | tuple[str, ...]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from vla_mbpo_ros.bringup.node_spec import CONTROL_PRIORITY, PRIORITY, NodeSpec
 from vla_mbpo_ros.bringup.options import Options
 from vla_mbpo_ros.cli.bench import add_out, conclude
 from vla_mbpo_ros.cli.common import new_command
@@ -34,6 +35,9 @@ def add(subparsers: Any) -> None:
     parser.add_argument("robot_name", metavar="ROBOT", nargs="?", default="arx_x5")
     parser.add_argument("--hz", type=float, default=100.0, help="control rate")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the measurement")
+    parser.add_argument(
+        "--priority", type=int, default=int(CONTROL_PRIORITY), help="SCHED_FIFO priority of executor and robot; 0: none"
+    )
     add_out(parser)
 
 
@@ -50,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
             os.environ.update(environment)  # our own participant must talk by the same transport
             written_ns = _measure(graph, processes, args.seconds)
-    return conclude(args, "executor", {"hz": args.hz, **jitter(written_ns, 1e3 / args.hz)})
+    return conclude(args, "executor", {"hz": args.hz, "priority": args.priority, **jitter(written_ns, 1e3 / args.hz)})
 
 
 def jitter(written_ns: list[int], wanted_ms: float) -> dict[str, Any]:
@@ -71,6 +75,15 @@ def jitter(written_ns: list[int], wanted_ms: float) -> dict[str, Any]:
     }
 
 
+def _camera_settings(robot_name: str) -> list[str]:
+    """As on a robot: each camera 640x480 at 30 Hz, whatever the control rate."""
+    from vla_mbpo_ros.robots import get_robot
+
+    wanted = {"width": 640, "height": 480, "hz": 30.0}
+    names = get_robot(robot_name).camera_names
+    return [f"cameras.{name}.{key}={value}" for name in names for key, value in wanted.items()]
+
+
 def _graph(args: argparse.Namespace) -> GraphSpec:
     from vla_mbpo_ros.bringup.graph import graph_for
 
@@ -81,10 +94,18 @@ def _graph(args: argparse.Namespace) -> GraphSpec:
         record=False,
         supervise=False,
         namespace=f"bench_{os.getpid()}",
-        set=(f"control_hz={args.hz}",),
+        set=(f"control_hz={args.hz}", *_camera_settings(args.robot_name)),
     )
     graph = graph_for(options)
-    return replace(graph, nodes=tuple(node for node in graph.nodes if node.name != "policy_node"))
+    return replace(
+        graph, nodes=tuple(_prioritised(node, args.priority) for node in graph.nodes if node.name != "policy_node")
+    )
+
+
+def _prioritised(node: NodeSpec, priority: int) -> NodeSpec:
+    if PRIORITY not in node.parameters:
+        return node
+    return replace(node, parameters={**node.parameters, PRIORITY: str(priority)})
 
 
 def _measure(graph: GraphSpec, processes: Processes, seconds: float) -> list[int]:

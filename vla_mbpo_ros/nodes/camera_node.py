@@ -13,7 +13,8 @@ from vla_mbpo_ros.messages.camera_info import encode_camera_info, encode_frame_i
 from vla_mbpo_ros.messages.images import fill_image
 from vla_mbpo_ros.msg import FrameInfo
 from vla_mbpo_ros.nodes import diagnostics, qos
-from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.schema import Frame
 
 READ_S = 1.0  # longest wait for one frame before it is reported

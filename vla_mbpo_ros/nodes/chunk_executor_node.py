@@ -23,7 +23,8 @@ from vla_mbpo_ros.msg import (
     TickDone,
 )
 from vla_mbpo_ros.nodes import diagnostics, qos
-from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.schema import JointState
 
 KEPT = 16  # ids of chunks; strangers' chunks may come between the policy's

@@ -24,7 +24,8 @@ from vla_mbpo_ros.messages.stamps import to_ns
 from vla_mbpo_ros.msg import ActionChunk as ActionChunkMessage
 from vla_mbpo_ros.msg import SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
-from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.policy.factory import make_policy
 from vla_mbpo_ros.schema import ActionChunk, Observation
 from vla_mbpo_ros.srv import SetInstruction

@@ -21,7 +21,8 @@ from vla_mbpo_ros.msg import ActionChunk, EpisodeStatus, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.nodes.message_types import message_class
-from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.robots.contract import Topic, robot_topics
 from vla_mbpo_ros.srv import DiscardEpisode, LabelEpisode, StartEpisode, StopEpisode
 

@@ -25,7 +25,8 @@ from vla_mbpo_ros.messages.status import encode_status
 from vla_mbpo_ros.msg import ExecutorStatus, JointCommand, SafetyState, SimState
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.external_command import external_command
-from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.schema import Command, JointState
 
 WATCH_S = 0.02  # period of the watchdog, on steady time

@@ -21,52 +21,31 @@ lives. Any other exception is a defect: it ends the process, and the supervisor 
 from __future__ import annotations
 
 import inspect
-import os
-import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy  # overriding changes a profile in place
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import rclpy
 from lifecycle_msgs.msg import State
 from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.lifecycle.node import LifecycleNodeMixin
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
 
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.errors import VlaMbpoError
-from vla_mbpo_ros.msg import Heartbeat
-from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes import diagnostics
+from vla_mbpo_ros.nodes.health import Health
 from vla_mbpo_ros.nodes.parameters import NodeSettings
-from vla_mbpo_ros.nodes.signals import StopRequest
 from vla_mbpo_ros.nodes.topic_watch import TopicWatch
 from vla_mbpo_ros.robots import RobotSpec, get_robot
 
 LAST_WORD_S = 0.5  # longest wait until it was received
-REPEAT_S = 2.0  # the same complaint is logged at most this often
-
-
-@dataclass
-class Complaint:
-    """The newest error of a node, shown in diagnostics until it is `FORGET_S` old."""
-
-    text: str = ""
-    at_s: float = 0.0  # steady time
-
-    FORGET_S: ClassVar[float] = 5.0
-
-    def current(self) -> str:
-        return self.text if time.monotonic() - self.at_s < self.FORGET_S else ""
 
 
 @dataclass(frozen=True)
@@ -91,17 +70,12 @@ class ManagedNode(LifecycleNode):
         self.settings = NodeSettings(self, (*_ALWAYS, *self.SECTIONS), self.EXTRAS)
         self.settings.watch(self._is_unconfigured, self.changed)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self.watches: list[TopicWatch] = []
         self.detail = ""  # sub-state for people, such as "loading policy"
         self.failure: VlaMbpoError | None = None  # why the last transition failed
         self.defect: Exception | None = None  # an exception in a transition that nobody expected; the process ends
-        self._complaint = Complaint()
         self._entities: list[tuple[Callable[[Any], Any], Any]] = []
         self._call_group = ReentrantCallbackGroup()
-        self._heartbeat = self.create_publisher(Heartbeat, "heartbeat", qos.HEARTBEAT)
-        self._diagnostics = self._make_diagnostics()
-        self.create_timer(self.cfg.runtime.heartbeat_s, self._beat, clock=self.steady_clock)
-        self.create_timer(self.cfg.runtime.diagnostics_s, self._diagnostics.force_update, clock=self.steady_clock)
+        self._health = Health(self)
 
     # -- for subclasses ------------------------------------------------------------------------------------------
 
@@ -140,8 +114,17 @@ class ManagedNode(LifecycleNode):
         return bool(self.get_parameter("use_sim_time").value)
 
     @property
+    def state_id(self) -> int:
+        """As in lifecycle_msgs/State."""
+        return int(self._state_machine.current_state[0])
+
+    @property
+    def state_label(self) -> str:
+        return str(self._state_machine.current_state[1])
+
+    @property
     def is_active(self) -> bool:
-        return bool(self._state_machine.current_state[0] == State.PRIMARY_STATE_ACTIVE)
+        return bool(self.state_id == State.PRIMARY_STATE_ACTIVE)
 
     def now_ns(self) -> int:
         """The graph's time."""
@@ -210,8 +193,9 @@ class ManagedNode(LifecycleNode):
 
     def watch(self, topic: str, max_age_s: float = 0.0, expected_hz: float = 0.0) -> TopicWatch:
         """Follow an input in diagnostics."""
-        self.watches.append(TopicWatch(topic, max_age_s, expected_hz))
-        return self.watches[-1]
+        watch = TopicWatch(topic, max_age_s, expected_hz)
+        self._health.watches.append(watch)
+        return watch
 
     @staticmethod
     def until_received(publisher: Any) -> None:
@@ -220,10 +204,7 @@ class ManagedNode(LifecycleNode):
 
     def complain(self, error: VlaMbpoError | str) -> None:
         """Log it (not more often than every two seconds) and show it in diagnostics."""
-        fresh = str(error) != self._complaint.current() or time.monotonic() - self._complaint.at_s > REPEAT_S
-        if fresh:
-            self.get_logger().error(str(error))
-            self._complaint = Complaint(str(error), time.monotonic())
+        self._health.complain(str(error))
 
     # -- lifecycle -----------------------------------------------------------------------------------------------
 
@@ -248,7 +229,7 @@ class ManagedNode(LifecycleNode):
         try:
             return LifecycleNodeMixin._LifecycleNodeMixin__change_state(self, transition_id)
         except RCLError:
-            self.get_logger().warning(f"Transition {transition_id} is not possible while {self._state_label()}.")
+            self.get_logger().warning(f"Transition {transition_id} is not possible while {self.state_label}.")
             return TransitionCallbackReturn.FAILURE
 
     def close(self) -> None:
@@ -284,12 +265,13 @@ class ManagedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _is_unconfigured(self) -> bool:
-        return bool(self._state_machine.current_state[0] == State.PRIMARY_STATE_UNCONFIGURED)
+        return bool(self.state_id == State.PRIMARY_STATE_UNCONFIGURED)
 
     def _require_active(self) -> None:
         if not self.is_active:
-            label = self._state_machine.current_state[1]
-            raise VlaMbpoError(f"{self.get_name()} is {label}.", "Activate it, or wait until the supervisor has.")
+            raise VlaMbpoError(
+                f"{self.get_name()} is {self.state_label}.", "Activate it, or wait until the supervisor has."
+            )
 
     def _guarded(self, callback: Callable[..., None], always: bool = False) -> Callable[..., None]:
         """`always`: also while inactive. What is latched comes once, and an emergency stop must not be missed."""
@@ -312,44 +294,7 @@ class ManagedNode(LifecycleNode):
         while self._entities:
             destroy, entity = self._entities.pop()
             destroy(entity)
-        self.watches.clear()
-
-    # -- heartbeat and diagnostics -------------------------------------------------------------------------------
-
-    def _beat(self) -> None:
-        state = int(self._state_machine.current_state[0])
-        name = self.get_fully_qualified_name()
-        self._heartbeat.publish(Heartbeat(node=name, pid=os.getpid(), state=state, detail=self.detail))
-
-    def _make_diagnostics(self) -> Any:
-        updater = diagnostics.Updater(self, period=3600.0)  # driven by our timer: simulated time may stand still
-        updater.setHardwareID(self.robot_id)
-        updater.add("state", self._diagnose_state)
-        updater.add("inputs", self._diagnose_inputs)
-        return updater
-
-    def _diagnose_state(self, status: Any) -> Any:
-        status.summary(diagnostics.OK, self._state_label())
-        status.add("state", self._state_label())
-        if self.is_active:
-            self.diagnose(status)
-        trouble = self.detail if self.failure else self._complaint.current()
-        if trouble:  # after `diagnose`, which may have something milder to say
-            status.summary(diagnostics.ERROR, trouble)
-        return status
-
-    def _diagnose_inputs(self, status: Any) -> Any:
-        now = self.now_ns()
-        complaints = [text for text in (watch.complaint(now) for watch in self.watches) if text]
-        level = diagnostics.WARN if complaints and self.is_active else diagnostics.OK
-        status.summary(level, " ".join(complaints) if level is diagnostics.WARN else "fresh")
-        for watch in self.watches:
-            for key, value in watch.facts(now).items():
-                status.add(f"{watch.name} {key}", value)
-        return status
-
-    def _state_label(self) -> str:
-        return str(self._state_machine.current_state[1])
+        self._health.watches.clear()
 
 
 _ALWAYS = ("robot", "robot_id", "control_hz", "runtime")
@@ -361,48 +306,3 @@ def _is_latched(profile: QoSProfile) -> bool:
 
 def _overridable() -> QoSOverridingOptions:
     return QoSOverridingOptions.with_default_policies()
-
-
-def run(make_node: Callable[[], ManagedNode]) -> None:
-    """Spin a node until it is asked to end; the exit code tells how it went."""
-    stop = StopRequest()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = make_node()
-    except VlaMbpoError as error:
-        print(f"error: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        sys.exit(error.exit_code)
-    code = _spin(node, stop)
-    rclpy.try_shutdown()
-    sys.exit(code)
-
-
-def _spin(node: ManagedNode, stop: StopRequest) -> int:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    # `spin_once` returns only when something ran.
-    stop.wake = node.create_guard_condition(lambda: None).trigger
-    failure = _autostart(node) if node.cfg.runtime.autostart else None
-    while not (stop.is_set or node.defect or failure):
-        executor.spin_once()
-    if node.defect:
-        raise node.defect
-    return _end(node) or (failure.exit_code if failure else 0)
-
-
-def _autostart(node: ManagedNode) -> VlaMbpoError | None:
-    node.trigger_configure()
-    if not (node.failure or node.defect):
-        node.trigger_activate()
-    return node.failure
-
-
-def _end(node: ManagedNode) -> int:
-    """The exit code."""
-    try:
-        node.close()
-    except VlaMbpoError as error:  # a bag that could not be closed, say
-        node.get_logger().error(f"Cannot end in order: {error}")
-        return error.exit_code
-    return 0

@@ -17,7 +17,8 @@ from vla_mbpo_ros.messages.joints import decode_command, encode_joint_state
 from vla_mbpo_ros.messages.stamps import fill_stamp, to_ns
 from vla_mbpo_ros.msg import FrameInfo, JointCommand, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
-from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.schema import Frame
 from vla_mbpo_ros.sim.factory import make_twin
 from vla_mbpo_ros.sim.lockstep import Lockstep

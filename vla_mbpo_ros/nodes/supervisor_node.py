@@ -16,7 +16,8 @@ from vla_mbpo_ros.msg import Heartbeat, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.nodes.episode_runner import NAME, Episode, EpisodeRunner, Hooks
-from vla_mbpo_ros.nodes.runtime import ManagedNode, run
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.nodes.supervision import Roster, Step
 
 UP_S = 30.0  # an episode waits this long for the graph to be whole
