@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 
 from vla_mbpo_ros.bringup.graph import GraphSpec, graph_for
 from vla_mbpo_ros.bringup.options import Options
-from vla_mbpo_ros.bringup.rates import TopicCount, cdr_stamp_ns
+from vla_mbpo_ros.bringup.rates import TopicCount
 from vla_mbpo_ros.bringup.report import Report, make_report
 
 SECOND = 1_000_000_000
@@ -20,12 +18,6 @@ def counted(hz: float, seconds: float, lose: range = range(0)) -> TopicCount:
         if index not in lose:
             count.add(round(index * SECOND / hz), index + 1)
     return count
-
-
-@pytest.mark.parametrize(("order", "kind"), [("<", 1), (">", 0)])
-def test_a_stamp_is_read_from_either_byte_order(order: str, kind: int) -> None:
-    data = bytes([0, kind, 0, 0]) + struct.pack(f"{order}iI", 12, 34)
-    assert cdr_stamp_ns(data) == 12 * SECOND + 34
 
 
 def test_the_rate_is_that_of_the_stamps() -> None:

@@ -5,7 +5,6 @@ The only file of this room that uses ROS. Subscriptions are raw: nothing but the
 
 from __future__ import annotations
 
-import importlib
 import os
 import time
 from collections.abc import Mapping
@@ -13,8 +12,10 @@ from functools import partial
 from typing import Any
 
 from vla_mbpo_ros.bringup.graph import GraphSpec
-from vla_mbpo_ros.bringup.rates import TopicCount, cdr_stamp_ns
+from vla_mbpo_ros.bringup.rates import TopicCount
 from vla_mbpo_ros.errors import MissingDependency
+from vla_mbpo_ros.messages.header import stamp_of_cdr
+from vla_mbpo_ros.messages.types import message_class
 from vla_mbpo_ros.robots.contract import Topic
 
 _STAMPLESS = ("std_msgs/",)  # neither Header nor Time in front: counted, not timed
@@ -111,7 +112,7 @@ class Observer:
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, best_effort)
 
     def _on_message(self, name: str, has_stamp: bool, data: bytes, info: Mapping[str, Any]) -> None:
-        stamp = cdr_stamp_ns(data) if has_stamp else int(info["source_timestamp"])
+        stamp = stamp_of_cdr(data) if has_stamp else int(info["source_timestamp"])
         self.counts[name].add(stamp, int(info["publication_sequence_number"]))
 
     def _on_heartbeat(self, beat: Any) -> None:
@@ -125,15 +126,6 @@ class Observer:
                 self._complaints[status.name] = f"{status.name}: {status.message}"
             else:
                 self._complaints.pop(status.name, None)
-
-
-def message_class(name: str) -> Any:
-    """The class of "package/msg/Name"."""
-    package, kind, message = name.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.{kind}"), message)
-    except (ImportError, AttributeError) as error:
-        raise MissingDependency(f"The message {name} is not installed: {error}.", "See `vla-mbpo doctor`.") from error
 
 
 def _import_rclpy() -> Any:

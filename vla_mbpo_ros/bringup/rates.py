@@ -5,17 +5,7 @@ The rate is what the publisher did (sequence numbers over header stamps); `lost`
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-
-_CDR_HEADER = 4  # bytes: representation and options
-
-
-def cdr_stamp_ns(data: bytes) -> int:
-    """The stamp of a serialised message that begins with a Header or a Time."""
-    order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, _CDR_HEADER)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 @dataclass

@@ -17,10 +17,10 @@ from vla_mbpo_ros.data.recording import Recording, Source
 from vla_mbpo_ros.errors import BagError
 from vla_mbpo_ros.messages.header import stamp_of_cdr
 from vla_mbpo_ros.messages.stamps import fill_stamp, to_ns
+from vla_mbpo_ros.messages.types import message_class
 from vla_mbpo_ros.msg import ActionChunk, EpisodeStatus, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
 from vla_mbpo_ros.nodes.calls import Calls
-from vla_mbpo_ros.nodes.message_types import message_class
 from vla_mbpo_ros.nodes.process import run
 from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.robots.contract import Topic, robot_topics

@@ -1,4 +1,4 @@
-"""Message classes by name."""
+"""Message classes by name. Imported when asked for: this room itself works without ROS."""
 
 from __future__ import annotations
 
@@ -13,4 +13,5 @@ def message_class(type_name: str) -> type:
     try:
         return getattr(import_module(f"{package}.msg"), name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError) as error:
-        raise MissingDependency(f"No message type {type_name}.", f"Install the ROS package {package}.") from error
+        cure = f"Install the ROS package {package}; see `vla-mbpo doctor`."
+        raise MissingDependency(f"No message type {type_name}.", cure) from error
