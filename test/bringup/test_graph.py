@@ -244,3 +244,12 @@ def test_each_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
     first, second = (make_run_folder(graph(SIM), tmp_path) for _ in range(2))
     assert first.path != second.path
     assert {path.name for path in first.path.iterdir()} == {"resolved.yaml", "graph.json", "logs"}
+
+
+def test_control_runs_at_real_time_priority_on_hardware_and_never_in_simulation() -> None:
+    hardware = graph_for(Options("arx_x5", cameras="synthetic", robot="sink"))
+    wanted = {node.name for node in hardware.nodes if "runtime.realtime_priority" in node.parameters}
+    assert wanted == {"robot_node", "chunk_executor_node"}
+    assert hardware.node("robot_node").parameters["runtime.realtime_priority"] == 20  # a number also for ROS launch
+    simulated = graph_for(Options("arx_x5", sim=True))
+    assert not any("runtime.realtime_priority" in node.parameters for node in simulated.nodes)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 PACKAGE = "vla_mbpo_ros"
 PRIORITY = "runtime.realtime_priority"
-CONTROL_PRIORITY = "20"  # of SCHED_FIFO: above all that is ordinary, below the kernel's own threads (50)
-ParameterValue = bool | str | tuple[str, ...]
+CONTROL_PRIORITY = 20  # of SCHED_FIFO: above all that is ordinary, below the kernel's own threads (50)
+ParameterValue = bool | int | str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,4 +59,4 @@ def _prefix(namespace: str) -> str:
 def _yaml(value: ParameterValue) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"[{', '.join(value)}]" if isinstance(value, tuple) else value
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)

@@ -36,7 +36,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--hz", type=float, default=100.0, help="control rate")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the measurement")
     parser.add_argument(
-        "--priority", type=int, default=int(CONTROL_PRIORITY), help="SCHED_FIFO priority of executor and robot; 0: none"
+        "--priority", type=int, default=CONTROL_PRIORITY, help="SCHED_FIFO priority of executor and robot; 0: none"
     )
     add_out(parser)
 
@@ -105,7 +105,7 @@ def _graph(args: argparse.Namespace) -> GraphSpec:
 def _prioritised(node: NodeSpec, priority: int) -> NodeSpec:
     if PRIORITY not in node.parameters:
         return node
-    return replace(node, parameters={**node.parameters, PRIORITY: str(priority)})
+    return replace(node, parameters={**node.parameters, PRIORITY: priority})
 
 
 def _measure(graph: GraphSpec, processes: Processes, seconds: float) -> list[int]:
