@@ -145,7 +145,7 @@ def test_chunks_survive_the_round_trip_in_any_order(kind: Any) -> None:
     message.values = chunk.values[:, order].ravel().tolist()
     back = decode_chunk(message, ROBOT)
     np.testing.assert_array_equal(back.values, chunk.values)
-    assert replace(back, values=chunk.values) == chunk
+    assert {**vars(back), "values": None} == {**vars(chunk), "values": None}  # arrays have no truth value
 
 
 def test_wrong_chunks_are_refused_but_nan_is_left_to_the_executor() -> None:

@@ -27,6 +27,7 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
         sys.exit(error.exit_code)
     _prioritise(node)
     code = _spin(node, stop)
+    stop.ignore_more()
     rclpy.try_shutdown()
     sys.exit(code)
 

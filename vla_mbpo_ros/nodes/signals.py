@@ -33,6 +33,12 @@ class StopRequest:
     def is_set(self) -> bool:
         return self._asked.is_set()
 
+    @staticmethod
+    def ignore_more() -> None:
+        """Everything is in order; Python would fall back to dying of a second signal while it takes itself apart."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def _watch(self, read_end: int) -> None:
         while os.read(read_end, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
             pass
