@@ -19,7 +19,7 @@ HEADER = """\
 # The exact versions that this project is tested with, on CPython 3.10 to 3.13. Made by tools/lock.py.
 # Not here, on purpose: torch and anything for CUDA; PyPI's `launch` and `cv-bridge`, which are not ROS 2's.
 """
-EXTRAS = ("ros", "dev")
+EXTRAS = ("ros", "dev", "formats")  # not "learn": which torch is right depends on the machine
 
 
 def requirements() -> list[str]:

@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly VENV=.venv
+readonly TORCH=torch==2.13.0
 readonly OLDEST=10 NEWEST=13 # the ROS wheels exist for CPython 3.10 to 3.13
 
 say() { printf '== %s\n' "$*"; }
@@ -126,9 +127,10 @@ make_venv() {
 pip_install() { "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt "$@"; }
 
 dependencies() {
+  pip_install "$TORCH" || return # first and alone: what else asks for torch must not choose another build
   pip_install -r tools/requirements-build.txt || return
   # Editable, and without isolation: the messages are made with the ROS wheels of this very environment.
-  pip_install --no-build-isolation --editable '.[ros,dev]'
+  pip_install --no-build-isolation --editable '.[ros,dev,formats,learn]'
 }
 
 messages() { pip_install --no-build-isolation --no-deps --editable .; }
@@ -157,7 +159,7 @@ main() {
   of_messages=$(hash_of CMakeLists.txt package.xml setup.py vla_mbpo_ros/__init__.py vla_mbpo_ros/nodes/*_node.py \
     "${installed_files[@]}")
   if ! is_done dependencies "$of_dependencies"; then
-    run_step "Dependencies and messages, about two minutes the first time" dependencies
+    run_step "Dependencies and messages, about three minutes the first time" dependencies
     mark_done dependencies "$of_dependencies"
     mark_done messages "$of_messages"
   elif ! is_done messages "$of_messages" || [[ ! -f vla_mbpo_ros/msg/__init__.py ]]; then

@@ -23,6 +23,21 @@ class Leaf:
     ros: bool = True  # is a ROS parameter; False: for the launcher only
 
 
+# what sim_node can set up: of the arx_x5, then of the tabletop
+TASKS = (
+    "pick_place",
+    "press_red",
+    "press_blue",
+    "push_yellow",
+    "push_purple",
+    "lift_red",
+    "lift_green",
+    "place_plate",
+    "place_bowl",
+)
+COLORS = ("raw", "compressed", "both")  # which topics of a camera a bag has
+
+
 def leaf(default: Any, doc: str, **facts: Any) -> Any:
     """A field of the tree with its `Leaf`."""
     metadata = {"leaf": Leaf(doc, **facts)}
@@ -53,6 +68,9 @@ class CameraConfig:
     hz: float = leaf(0.0, "Frame rate; 0 takes the control rate.", unit="Hz", low=0.0, high=240.0)
     max_age_s: float = leaf(
         0.2, "Older images are refused as an observation.", unit="s", low=0.001, high=60.0, dynamic=True
+    )
+    jpeg_quality: int = leaf(
+        0, "Quality of the images on color/image_raw/compressed; 0: our drivers do not publish them.", low=0, high=100
     )
 
 
@@ -95,7 +113,12 @@ class GateConfig:
 class PolicyConfig:
     """policy_node."""
 
-    kind: str = leaf("scripted", "Which policy acts.", choices=("scripted",))
+    kind: str = leaf(
+        "scripted",
+        "Which policy acts; none: neither policy nor executor is started.",
+        choices=("scripted", "tiny", "none"),
+    )
+    checkpoint: str = leaf("", "Folder of a learnt policy; the scripted one has none.")
     start: bool = leaf(
         False, "Follow `instruction` from the start; otherwise rest until policy/set_instruction gives one."
     )
@@ -128,21 +151,76 @@ class RecorderConfig:
     """recorder_node."""
 
     folder: str = leaf("bags", "Where bags go; relative to the working directory.")
+    writer: str = leaf(
+        "mcap",
+        "Who writes: our own MCAP writer, which survives a crash and a full disk, or the installed rosbag2_py.",
+        choices=("mcap", "rosbag2_py"),
+    )
     compression: str = leaf("none", "Compression of the bag's chunks.", choices=("none", "lz4", "zstd"))
+    color: str = leaf(
+        "raw", "Which of a camera's topics are recorded: image_raw, its compressed one, or both.", choices=COLORS
+    )
+    split_mb: float = leaf(0.0, "A bag goes on in a new file after this much; 0: never.", unit="MB", low=0.0)
+    split_s: float = leaf(0.0, "A bag goes on in a new file after this long; 0: never.", unit="s", low=0.0)
+    snapshot_s: float = leaf(
+        0.0,
+        "While nothing is recorded, the last so many seconds are kept in memory, for recorder/snapshot; 0: none.",
+        unit="s",
+        low=0.0,
+        high=600.0,
+    )
+    snapshot_mb: float = leaf(1000.0, "The most memory for that; the oldest goes first.", unit="MB", low=1.0)
+    snapshot_on_estop: bool = leaf(True, "An emergency stop keeps a snapshot, if there is one.")
     gate_timeout_s: float = leaf(
         10.0, "How long to wait for every source to be fresh before a bag starts.", unit="s", low=0.1, high=600.0
     )
+    after_success_s: float = leaf(
+        1.0,
+        "A bag that is ended as a success goes on until this long after it, so that there are images of it.",
+        unit="s",
+        low=0.0,
+        high=60.0,
+        dynamic=True,
+    )
     min_free_gb: float = leaf(1.0, "Recording stops cleanly below this much free disk.", unit="GB", low=0.0)
+
+
+@dataclass(frozen=True)
+class OperatorConfig:
+    """operator_node. An action is one of none, start, success, failure, discard, snapshot and start_or_success,
+    which starts while nothing is recorded and else stops with success."""
+
+    enabled: bool = leaf(False, "Start operator_node, so that buttons steer the recorder.")
+    joy_actions: tuple[str, ...] = leaf(
+        ("start", "success", "failure", "discard", "snapshot"),
+        "What each button of `joy` (sensor_msgs/Joy) does, from button 0 on.",
+    )
+    button_topics: tuple[str, ...] = leaf(
+        tuple(f"/joycon/functional_buttons/{name}_button" for name in ("a", "x", "y")),
+        "Buttons that are topics of their own (std_msgs/Bool), as JoyLo's are.",
+    )
+    button_actions: tuple[str, ...] = leaf(
+        ("start_or_success", "failure", "discard"), "What each of these does, in the same order."
+    )
+    debounce_s: float = leaf(
+        0.3, "A button that is pressed again within this time is not heard.", unit="s", low=0.0, high=5.0
+    )
 
 
 @dataclass(frozen=True)
 class SimConfig:
     """sim_node."""
 
-    task: str = leaf("pick_place", "Task in the scene.", choices=("pick_place",))
+    task: str = leaf("pick_place", "Task in the scene.", choices=TASKS)
     seed: int = leaf(0, "Seed of the first layout; each reset takes the next.", low=0)
     inference_latency_s: float = leaf(
         0.06, "A chunk is usable this long after its observation, in simulated time.", unit="s", low=0.0, high=5.0
+    )
+    slip: float = leaf(
+        0.5,
+        "Tabletop: how much friction, mass and balance of things vary with the seed; 0: not at all.",
+        low=0.0,
+        high=1.0,
     )
     realtime_factor: float = leaf(
         0.0, "Simulated seconds per second at most; 0 runs as fast as it can.", low=0.0, high=100.0, dynamic=True
@@ -164,7 +242,11 @@ class SupervisorConfig:
     )
     max_episode_s: float = leaf(20.0, "Longest episode, in graph time.", unit="s", low=0.1, high=3600.0, dynamic=True)
     settle_s: float = leaf(
-        0.5, "How long an episode goes on after success, in graph time.", unit="s", low=0.0, high=60.0
+        0.5,
+        "How long an episode goes on after success, in graph time; never less than policy.horizon steps.",
+        unit="s",
+        low=0.0,
+        high=60.0,
     )
 
 
@@ -186,5 +268,6 @@ class Config:
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     recorder: RecorderConfig = field(default_factory=RecorderConfig)
+    operator: OperatorConfig = field(default_factory=OperatorConfig)
     sim: SimConfig = field(default_factory=SimConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)

@@ -253,3 +253,48 @@ def test_control_runs_at_real_time_priority_on_hardware_and_never_in_simulation(
     assert hardware.node("robot_node").parameters["runtime.realtime_priority"] == 20  # a number also for ROS launch
     simulated = graph_for(Options("arx_x5", sim=True))
     assert not any("runtime.realtime_priority" in node.parameters for node in simulated.nodes)
+
+
+JPEG = tuple(f"cameras.{name}.jpeg_quality=90" for name in ("head", "left_wrist", "right_wrist"))
+
+
+def images(spec: GraphSpec) -> set[str]:
+    return {topic.name for topic in spec.topics if topic.name.startswith("head/color/image_raw")}
+
+
+def test_compressed_colour_that_nobody_would_publish_is_refused_with_the_cure() -> None:
+    for color in ("compressed", "both"):
+        with pytest.raises(ConfigError, match=r"drivers of left_wrist compress nothing.*left_wrist\.jpeg_quality"):
+            graph(replace(SIM, set=(f"recorder.color={color}", JPEG[0], JPEG[2])))
+    assert graph(replace(SIM, record=False, set=("recorder.color=both",)))
+    assert graph(replace(REAL, set=("recorder.color=compressed",)))  # an external driver knows for itself
+
+
+@pytest.mark.parametrize(
+    ("color", "policy", "expected"),
+    [
+        ("raw", "auto", {"image_raw"}),
+        ("both", "auto", {"image_raw", "image_raw/compressed"}),
+        ("compressed", "auto", {"image_raw", "image_raw/compressed"}),  # the policy sees raw images
+        ("compressed", NO_POLICY, {"image_raw/compressed"}),
+    ],
+)
+def test_a_graph_promises_the_images_that_it_needs(color: str, policy: str, expected: set[str]) -> None:
+    spec = graph(replace(SIM, policy=policy, set=(f"recorder.color={color}", *JPEG)))
+    assert images(spec) == {f"head/color/{name}" for name in expected}
+    assert not set(spec.node("recorder_node").parameters.get("without", ())) & images(spec)
+
+
+def test_a_compressed_topic_can_have_another_name(tmp_path: Path) -> None:
+    topics = {"head/color/image_raw/compressed": "/cam/compressed"}
+    spec = graph(replace(REAL, config=write(tmp_path / "own.yaml", topics=topics)))
+    assert spec.node("recorder_node").remaps == topics
+
+
+def test_the_operator_comes_after_the_recorder_when_it_is_wanted() -> None:
+    assert "operator_node" not in names(graph(SIM))
+    spec = graph(replace(SIM, set=("operator.enabled=true",)))
+    assert names(spec).index("operator_node") == names(spec).index("recorder_node") + 1
+    assert "operator_node" in spec.order
+    with pytest.raises(ConfigError, match="without a recorder"):
+        graph(replace(SIM, record=False, set=("operator.enabled=true",)))

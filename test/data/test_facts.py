@@ -32,6 +32,33 @@ def test_a_value_that_is_not_json_is_named() -> None:
         EpisodeFacts.from_custom_data({"seed": "seven"})
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("interventions", "[1]"),
+        ("interventions", '[["human", "a", "b"]]'),
+        ("camera_hz", '{"head": "fast"}'),
+        ("lost", '{"/joint_states": 1.5}'),
+        ("names", '{"joint_states": 3}'),
+        ("without", "[3]"),
+        ("seed", "true"),
+        ("simulated", "1"),
+        ("success_time_s", "NaN"),
+        ("success_time_s", "1e30"),
+        ("control_hz", "Infinity"),
+    ],
+)
+def test_a_value_of_another_kind_is_named_and_gets_no_further(name: str, text: str) -> None:
+    with pytest.raises(BagError, match=f"'{name}' of the bag is .* of another kind.*metadata.yaml"):
+        EpisodeFacts.from_custom_data({name: text})
+
+
+def test_every_fact_can_be_read_back() -> None:
+    whole = EpisodeFacts(interventions=[("human", 0.5, 1.0)], without=["estop"], received={"/a": 3})
+    again = EpisodeFacts.from_custom_data(whole.to_custom_data())
+    assert again.to_custom_data() == whole.to_custom_data()
+
+
 def test_an_unknown_outcome_is_refused() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'success'"):
         EpisodeFacts(outcome="sucess")

@@ -26,6 +26,14 @@ def test_every_result_is_a_row_of_its_benchmarks_table(tmp_path: Path) -> None:
     assert "| 33.3 | – | busy |" in text
 
 
+def test_what_a_run_says_of_its_parts_is_a_table_below_it() -> None:
+    run = {"bench": "kill", "at": "noon", "times": 2, "kills": [{"lost_s": 0.1, "recovered": True}, {"lost_s": 0.2}]}
+    text = to_markdown([run])
+    assert "| noon | 2 |" in text
+    assert "kills of noon" in text
+    assert "| 0.1 | yes |\n| 0.2 | – |" in text
+
+
 def test_no_results_is_an_error_with_a_cure(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Make some"):
         load_results(tmp_path)

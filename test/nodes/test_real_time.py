@@ -15,9 +15,10 @@ from live_graph import LiveGraph
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from vla_mbpo_ros.data.bags import check_bag
+from vla_mbpo_ros.data.bags import BagReader, check_bag
 from vla_mbpo_ros.messages.images import fill_image
 from vla_mbpo_ros.msg import EpisodeStatus, JointCommand
+from vla_mbpo_ros.nodes import qos
 from vla_mbpo_ros.sim.factory import make_twin
 from vla_mbpo_ros.srv import SetInstruction, StartEpisode, StopEpisode
 
@@ -37,7 +38,11 @@ class Drivers:
         twin.close()
         self._noise = np.random.default_rng(0)
         self.silent, self.frozen = set[str](), set[str]()
-        self._images = {name: live.node.create_publisher(Image, f"{name}/color/image_raw", 10) for name in CAMERAS}
+        # One of them best effort, as many vendors' drivers are.
+        offered = {name: qos.NEWEST_IMAGE if name == "head" else 10 for name in CAMERAS}
+        self._images = {
+            name: live.node.create_publisher(Image, f"{name}/color/image_raw", offered[name]) for name in CAMERAS
+        }
         # As drivers do it: with every image, and not latched.
         self._infos = {
             name: live.node.create_publisher(CameraInfo, f"{name}/color/camera_info", 10) for name in CAMERAS
@@ -164,3 +169,16 @@ def test_without_the_executor_the_arm_holds(live: LiveGraph, acting: list[JointC
     os.kill(live.session.processes.pids["chunk_executor_node"], signal.SIGKILL)
     assert_comes_to_hold(live, acting)
     live.until(lambda: not live.session.observer.inactive(), "every node active again")
+
+
+def test_a_camera_that_offers_best_effort_is_recorded_as_it_offers(live: LiveGraph, drivers: Drivers) -> None:
+    drivers.silent.clear()
+    drivers.frozen.clear()
+    began = live.call(StartEpisode, "recorder/start", StartEpisode.Request())
+    assert began.success, began.message
+    live.spin(1.0)
+    ended = live.call(StopEpisode, "recorder/stop", StopEpisode.Request())
+    assert ended.success, ended.message
+    head = BagReader(Path(began.bag_path)).topics["/head/color/image_raw"]
+    assert head.count >= 10
+    assert "best_effort" in head.qos_yaml

@@ -2,6 +2,7 @@
 
 sim        sim_node ─> robot_node ─> recorder_node ─> policy_node ─> chunk_executor_node ─> supervisor_node
 hardware   cameras ─> robot_node ─> …               (no cameras of ours with `cameras:=external`)
+                                    operator_node follows recorder_node with `operator.enabled`
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from vla_mbpo_ros.bringup.environment import Environment, environment_for, transport_profile
 from vla_mbpo_ros.bringup.mapping import checked_mapping
 from vla_mbpo_ros.bringup.node_spec import CONTROL_PRIORITY, PRIORITY, NodeSpec, ParameterValue
-from vla_mbpo_ros.bringup.options import NO_POLICY, Options
+from vla_mbpo_ros.bringup.options import AUTO, NO_POLICY, Options
 from vla_mbpo_ros.bringup.settings import settings_for
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.errors import ConfigError
@@ -63,9 +64,12 @@ def graph_for(options: Options, base: Mapping[str, str] | None = None) -> GraphS
     """The graph of these options, with `base` (this process's own) as the environment it starts from."""
     _refuse_nonsense(options)
     cfg = settings_for(options)
+    if options.policy == AUTO and cfg.policy.kind == NO_POLICY:
+        options = replace(options, policy=NO_POLICY)
     robot = replace(get_robot(cfg.robot), robot_id=cfg.robot_id)
-    contract = robot_topics(robot, cfg.control_hz, {name: camera.hz for name, camera in cfg.cameras.items()})
-    mapping = checked_mapping(cfg.topics, [topic.name for topic in contract])
+    rates = {name: camera.hz for name, camera in cfg.cameras.items()}
+    mapping = checked_mapping(cfg.topics, [topic.name for topic in robot_topics(robot, cfg.control_hz, rates, "both")])
+    contract = robot_topics(robot, cfg.control_hz, rates, _color(options, cfg))
     environment = environment_for(options.sim, transport_profile(), os.environ if base is None else base)
     return GraphSpec(
         options=options,
@@ -110,12 +114,22 @@ def _nodes(
     nodes.append(node("robot_node", remaps=bus))
     if options.record:
         nodes.append(node("recorder_node", **_left_out(options, contract)))
+    if cfg.operator.enabled:
+        nodes.append(node("operator_node"))
     if options.policy != NO_POLICY:
         nodes += [node("policy_node"), node("chunk_executor_node")]
     if options.supervise:
         own: dict[str, Any] = {"nodes": tuple(each.name for each in nodes), "runtime.autostart": True}
         nodes.append(node(SUPERVISOR, **own))
     return tuple(nodes)
+
+
+def _color(options: Options, cfg: Config) -> str:
+    """Which images this graph needs: those that are recorded, and the raw ones for a policy."""
+    if not options.record:
+        return "raw"
+    only = cfg.recorder.color == "compressed" and options.policy != NO_POLICY
+    return "both" if only else cfg.recorder.color
 
 
 def _left_out(options: Options, contract: tuple[Topic, ...]) -> dict[str, Any]:

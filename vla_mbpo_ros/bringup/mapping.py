@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from vla_mbpo_ros.errors import ConfigError, UnknownName
 
 # Of the graph, but not of a bag's contract.
-DRIVER_TOPICS = ("driver/joint_states", "driver/command", "deadman")
+DRIVER_TOPICS = ("driver/joint_states", "driver/command", "deadman", "joy")
 _TOPIC = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 

@@ -66,7 +66,7 @@ class Options:
     policy: str = _argument(
         AUTO,
         "Which policy acts; auto takes the configuration's, none starts neither policy nor executor.",
-        (AUTO, *_POLICIES, NO_POLICY),
+        (AUTO, *_POLICIES),
     )
     instruction: str = _argument("", "What the policy is asked to do; empty takes the configuration's.")
     act: bool = _argument(

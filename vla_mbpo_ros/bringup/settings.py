@@ -24,6 +24,7 @@ def settings_for(options: Options) -> Config:
     cfg = update(cfg, dict(_pair(text) for text in options.set), "--set")
     cfg = update(cfg, _from_options(options, cfg), "the options")
     _refuse_armed(cfg, options)
+    _refuse_unrecordable(cfg, options)
     return replace(cfg, robot_id=_robot_id(cfg, options))
 
 
@@ -71,6 +72,20 @@ def _refuse_armed(cfg: Config, options: Options) -> None:
         raise ConfigError(
             "gate.armed is true without a simulation: a real robot would move as soon as it is started.",
             "Remove it, and arm by the service robot/arm.",
+        )
+
+
+def _refuse_unrecordable(cfg: Config, options: Options) -> None:
+    """What the recorder and its buttons need, and nobody would give."""
+    if cfg.operator.enabled and not options.record:
+        raise ConfigError(
+            "operator.enabled is true without a recorder.", "Start with record, or without operator_node."
+        )
+    silent = [name for name, camera in cfg.cameras.items() if not camera.jpeg_quality]
+    if options.record and options.cameras_from != "external" and cfg.recorder.color != "raw" and silent:
+        raise ConfigError(
+            f"recorder.color is '{cfg.recorder.color}', but our drivers of {', '.join(silent)} compress nothing.",
+            f"Set {' and '.join(f'cameras.{name}.jpeg_quality' for name in silent)}, for example to 90.",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from vla_mbpo_ros.cli.output import emit, say
 
-BENCHES = ("transport", "twin", "executor", "table")
+BENCHES = ("transport", "twin", "executor", "recorder", "kill", "reading", "dataset", "policy", "table")
 
 
 def add(subparsers: Any) -> None:
@@ -44,6 +44,7 @@ def _append(path: Path, name: str, result: dict[str, Any]) -> None:
 
 
 def _show(result: dict[str, Any]) -> None:
-    width = max(len(key) for key in result)
-    for key, value in result.items():
+    told = {key: value for key, value in result.items() if not isinstance(value, list)}  # rows are for --json
+    width = max(map(len, told))
+    for key, value in told.items():
         print(f"{key:<{width}}  {value:.3f}" if isinstance(value, float) else f"{key:<{width}}  {value}")

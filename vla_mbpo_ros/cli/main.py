@@ -19,7 +19,12 @@ COMMANDS = (
     "up",
     "doctor",
     "config",
+    "record",
+    "bags",
+    "dataset",
     "bench",
+    "policy",
+    "train",
 )
 _INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 

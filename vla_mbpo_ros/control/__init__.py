@@ -3,6 +3,8 @@
     ActionChunk ──> ChunkExecutor ──Command──> Gate ──Command──> arm
                     time alignment, crossfade   lease, limits, ages, e-stop, hold
 
+`buttons.py` decides what a press of a button asks of the recorder.
+
 No ROS and no clock in here: every method is told the time, `now_ns` in graph time (it may be simulated) and,
 for watchdogs, `steady_ns`. So the same inputs always give the same commands. Objects are not thread-safe: one
 thread, or one lock, calls them.

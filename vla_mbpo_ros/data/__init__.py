@@ -1,12 +1,18 @@
-"""Recordings: rosbag2 directories with MCAP storage, written from raw CDR bytes, read, checked and repaired.
+"""Recordings: written without loss, found again, repaired, read as episodes, and fed to a learner.
 
-    bags/definitions.py   what a message type looks like, from the installed packages
-    bags/writer.py        bytes -> bag; survives a crash and a full disk
-    bags/reader.py        bag -> bytes and messages, by the definitions inside the bag
-    bags/report.py        does a bag have every topic of the contract, at its rate, with no gap?
-    facts.py              what is said of an episode: instruction, outcome, policy, robot
-    alignment.py          one rule for what belongs together, live and offline
+    middleware ──recording/──> bags/ ──episodes/──> rows ──dataset/──> batches
+                                │  └──catalogue/──> lists and labels        formats/ <──> LeRobot, HDF5, RLDS
+                                └──player.py──> live topics again
 
-No ROS and no torch. Imports `messages`, `robots`, `schema` and `errors`; may be imported by `policy`,
-`evaluation` and the shells.
+    bags/         rosbag2 directories with MCAP storage as files: write, read, check, repair
+    recording/    which sources are fresh, what arrived, what was lost, the bag that is open now
+    catalogue/    every bag below a folder as one row
+    episodes/     observations and episodes, by one rule of alignment for live and offline
+    dataset/      chunk transitions and labelled images from a memory-mapped cache
+    formats/      other data formats, in and out
+    facts.py      what is said of an episode: instruction, outcome, policy, robot
+    player.py     what is published when, when a bag is played
+
+No ROS. torch is imported in `dataset/loader.py` only. Imports `messages`, `robots`, `config`, `schema` and `errors`;
+may be imported by `policy`, `evaluation` and the shells.
 """

@@ -13,6 +13,7 @@ from vla_mbpo_ros.messages.camera_info import encode_camera_info, encode_frame_i
 from vla_mbpo_ros.messages.images import fill_image
 from vla_mbpo_ros.msg import FrameInfo
 from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes.compressed_color import CompressedColor
 from vla_mbpo_ros.nodes.process import run
 from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.schema import Frame
@@ -37,6 +38,7 @@ class CameraNode(ManagedNode):
         self._camera = make_camera(name, settings, self.now_ns)
         self._image = Image()  # filled again for every frame
         self._image_pub = self.pub(Image, f"{name}/color/image_raw", qos.IMAGE)
+        self._compressed = CompressedColor(self, name, self._frame_id, settings.jpeg_quality)
         self._frame_pub = self.pub(FrameInfo, f"{name}/color/frame_info", qos.EVENT)
         self._info_pub = self.pub(CameraInfo, f"{name}/color/camera_info", qos.LATCHED)
         self._watch = self.watch(f"{name} device", max(3.0 / settings.hz, 0.5), settings.hz)
@@ -84,6 +86,7 @@ class CameraNode(ManagedNode):
         self._watch.tick(frame.stamp_ns, self.now_ns(), frame.number)
         fill_image(self._image, frame.image, frame.stamp_ns, self._frame_id)
         self._image_pub.publish(self._image)
+        self._compressed.publish(frame)
         self._frame_pub.publish(encode_frame_info(frame, self._frame_id, FrameInfo, FrameInfo.SYSTEM))
 
 

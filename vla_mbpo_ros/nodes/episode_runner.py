@@ -1,5 +1,8 @@
 """One whole episode, top to bottom: every source fresh, reset, record, arm, act, disarm, label.
 
+An episode goes on past its success for as many steps as a chunk has, so that a learner sees what success looks like;
+one whose time runs out before is truncated.
+
 In simulation the runner takes part in lock-step. Until all is armed it keeps its answer back, and again from the
 moment when the episode is over: time stands still then. So what happens does not depend on how long services took.
 """
@@ -12,7 +15,7 @@ from typing import Any
 
 from std_srvs.srv import SetBool
 
-from vla_mbpo_ros.config import SupervisorConfig
+from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.errors import GraphError, VlaMbpoError
 from vla_mbpo_ros.messages.stamps import to_ns
 from vla_mbpo_ros.msg import EpisodeStatus, SimState
@@ -42,6 +45,7 @@ class Episode:
     duration_s: float = 0.0
     steps: int = 0
     over: bool = False
+    truncated: bool = False  # its time ran out without success
     dropped: str = ""  # who did not answer a tick in time: from then on it was left out
     cancelled: bool = False
     problems: list[str] = field(default_factory=list)  # why it is not a whole episode
@@ -61,8 +65,10 @@ class Hooks:
 class EpisodeRunner:
     """Runs episodes by calling the services of the other nodes."""
 
-    def __init__(self, calls: Calls, cfg: SupervisorConfig) -> None:
-        self._calls, self._cfg = calls, cfg
+    def __init__(self, calls: Calls, cfg: Config) -> None:
+        self._calls = calls
+        steps_ns = cfg.policy.horizon * round(1e9 / cfg.control_hz)  # as the simulator counts its ticks
+        self._settle_ns = max(round(cfg.supervisor.settle_s * 1e9), steps_ns)
         self._sim = SimState()  # the newest tick
         self._running: tuple[Episode, Hooks] | None = None
 
@@ -150,8 +156,10 @@ class EpisodeRunner:
         if episode.simulated and self._sim.success:
             episode.success_ns = episode.success_ns or now_ns
             episode.outcome = EpisodeStatus.SUCCESS
-        settled = episode.success_ns and (now_ns - episode.success_ns) * 1e-9 >= self._cfg.settle_s
-        episode.over = bool(settled) or episode.duration_s >= episode.max_s
+        if episode.success_ns:  # also when its time runs out meanwhile
+            episode.over = now_ns - episode.success_ns >= self._settle_ns
+        else:
+            episode.over = episode.truncated = episode.duration_s >= episode.max_s
 
     async def _time_goes_on(self, episode: Episode, last_ns: int, hooks: Hooks) -> None:
         def trouble() -> str:
@@ -171,16 +179,21 @@ class EpisodeRunner:
         for kind, name, request in _QUIET:
             await self._try(episode, kind, name, request)
         if episode.episode_id:
-            stop = StopEpisode.Request(outcome=episode.outcome, note=" ".join(episode.problems))
+            note = " ".join(episode.problems)
+            stop = StopEpisode.Request(outcome=episode.outcome, note=note, truncated=episode.truncated)
+            stop.if_unlabelled = True  # a person knows better
             patience_s = END_S if episode.problems else CALL_S  # to close a whole bag may take a while
-            await self._try(episode, StopEpisode, "recorder/stop", stop, patience_s)
+            ended = await self._try(episode, StopEpisode, "recorder/stop", stop, patience_s)
+            episode.outcome = ended.status.outcome if ended else episode.outcome
 
-    async def _try(self, episode: Episode, kind: type, name: str, request: Any, limit_s: float = END_S) -> None:
+    async def _try(self, episode: Episode, kind: type, name: str, request: Any, limit_s: float = END_S) -> Any:
+        """The answer; None if there was none, and then nothing can be said of the episode."""
         try:
-            await self._calls.must(kind, name, request, limit_s)
+            return await self._calls.must(kind, name, request, limit_s)
         except VlaMbpoError as error:
             episode.outcome = EpisodeStatus.UNKNOWN
             episode.problems.append(str(error))
+            return None
 
     async def _must(self, kind: type, name: str, request: Any) -> Any:
         return await self._calls.must(kind, name, request, CALL_S)

@@ -7,19 +7,16 @@ import time
 import zlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 from sensor_msgs.msg import Image
 from sensor_msgs.msg import JointState as JointStateMessage
 from std_msgs.msg import String
 
 from vla_mbpo_ros.config import Config
-from vla_mbpo_ros.data.alignment import Aligner
+from vla_mbpo_ros.data.episodes.observations import JOINTS, ObservationBuilder, decode_color
 from vla_mbpo_ros.devices.cameras.watch import FrozenFrameDetector
 from vla_mbpo_ros.errors import DeviceError, StaleError
 from vla_mbpo_ros.messages.chunks import encode_chunk
-from vla_mbpo_ros.messages.images import decode_frame
-from vla_mbpo_ros.messages.joints import decode_joint_state
 from vla_mbpo_ros.messages.stamps import to_ns
 from vla_mbpo_ros.msg import ActionChunk as ActionChunkMessage
 from vla_mbpo_ros.msg import SimState, TickDone
@@ -29,8 +26,6 @@ from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.policy.factory import make_policy
 from vla_mbpo_ros.schema import ActionChunk, Observation
 from vla_mbpo_ros.srv import SetInstruction
-
-JOINTS = "joint_states"
 
 
 class PolicyNode(ManagedNode):
@@ -42,7 +37,7 @@ class PolicyNode(ManagedNode):
     def build(self) -> None:
         self._dt_ns = round(1e9 / self.cfg.control_hz)
         self._policy = make_policy(self.cfg.policy, self.robot, self.cfg.control_hz)
-        self._aligner = Aligner(self._max_ages(self.cfg))
+        self._seen = ObservationBuilder(self.robot, self._camera_ages(self.cfg), self.cfg.policy.max_state_age_s)
         self._frozen = {
             # A simulated camera before a still scene rightly sends equal pictures.
             name: FrozenFrameDetector(name, camera.max_age_s, pixels=not self.simulated)
@@ -73,8 +68,8 @@ class PolicyNode(ManagedNode):
             self._worker.shutdown(wait=False, cancel_futures=True)
 
     def changed(self, cfg: Config) -> None:
-        if hasattr(self, "_aligner"):
-            self._aligner.set_max_age(self._max_ages(cfg))
+        if hasattr(self, "_seen"):
+            self._seen.set_max_age(self._camera_ages(cfg), cfg.policy.max_state_age_s)
 
     def diagnose(self, status: diagnostics.Status) -> None:
         status.add("policy", self._policy.version)
@@ -86,7 +81,8 @@ class PolicyNode(ManagedNode):
         self._instruction_pub = self.pub(String, "instruction", qos.LATCHED)
         self._inferred = self.from_thread(self._on_inferred)
         self.serve(SetInstruction, "policy/set_instruction", self._on_set_instruction)
-        self._watches = {name: self.watch(name, age) for name, age in self._max_ages(self.cfg).items()}
+        ages = {**self._camera_ages(self.cfg), JOINTS: self.cfg.policy.max_state_age_s}
+        self._watches = {name: self.watch(name, age) for name, age in ages.items()}
         image_qos = qos.IMAGE if self.simulated else qos.NEWEST_IMAGE  # in lock-step every frame counts
         for camera in self.cfg.cameras:
             self.sub(Image, f"{camera}/color/image_raw", partial(self._on_image, camera), image_qos)
@@ -98,15 +94,15 @@ class PolicyNode(ManagedNode):
     # -- inputs --------------------------------------------------------------------------------------------------
 
     def _on_image(self, camera: str, message: Image) -> None:
-        frame = decode_frame(message)
+        frame = decode_color(message)
         self._watches[camera].problem = problem = self._frozen[camera].see(frame, self.now_ns())
         if problem:
             raise DeviceError(problem)
-        self._add(camera, frame.stamp_ns, frame.image)
+        self._seen.add_frame(camera, frame)
+        self._has_come(camera, frame.stamp_ns)
 
     def _on_joints(self, message: JointStateMessage) -> None:
-        state = decode_joint_state(message, self.robot)
-        self._add(JOINTS, state.stamp_ns, state.position)
+        self._has_come(JOINTS, self._seen.add_joints(message).stamp_ns)
         if not self.simulated and self._is_due(self.now_ns()):
             self._observe(self.now_ns())
 
@@ -117,9 +113,8 @@ class PolicyNode(ManagedNode):
         self._sim = message
         self._answer_tick()
 
-    def _add(self, source: str, stamp: int, item: Any) -> None:
-        self._watches[source].tick(stamp, self.now_ns())
-        self._aligner.add(source, stamp, item)
+    def _has_come(self, source: str, stamp_ns: int) -> None:
+        self._watches[source].tick(stamp_ns, self.now_ns())
         if self.simulated:
             self._answer_tick()
 
@@ -145,7 +140,7 @@ class PolicyNode(ManagedNode):
         tick_ns = to_ns(self._sim.header.stamp)
         if not self._is_due(tick_ns):
             self._tick_is_done()
-        elif all(self._aligner.newest_ns(name) >= tick_ns for name in (*self._sim.published, JOINTS)):
+        elif all(self._seen.newest_ns(name) >= tick_ns for name in (*self._sim.published, JOINTS)):
             try:
                 self._observe(tick_ns)
             except StaleError:
@@ -169,14 +164,7 @@ class PolicyNode(ManagedNode):
 
     def _observe(self, time_ns: int) -> None:
         """Take the observation of this moment and infer on the worker thread."""
-        parts = self._aligner.at(time_ns)
-        observation = Observation(
-            stamp_ns=time_ns,
-            images={name: parts[name][1] for name in self.cfg.cameras},
-            state=parts[JOINTS][1],
-            instruction=self._instruction,
-            source_stamps_ns={name: stamp for name, (stamp, _) in parts.items()},
-        )
+        observation = self._seen.at(time_ns, self._instruction)
         self._last_chunk_ns = time_ns
         self._chunks, self._drawn = self._chunks + 1, self._drawn + 1
         self._inference = self._worker.submit(self._infer, observation, self._session + self._chunks, self._seed())
@@ -216,9 +204,8 @@ class PolicyNode(ManagedNode):
                 self._tick_is_done()
 
     @staticmethod
-    def _max_ages(cfg: Config) -> dict[str, float]:
-        cameras = {name: camera.max_age_s for name, camera in cfg.cameras.items()}
-        return {**cameras, JOINTS: cfg.policy.max_state_age_s}
+    def _camera_ages(cfg: Config) -> dict[str, float]:
+        return {name: camera.max_age_s for name, camera in cfg.cameras.items()}
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.control.gate import Gate
+from vla_mbpo_ros.control.pace import Pace
 from vla_mbpo_ros.control.safety import GateState, Refusal
 from vla_mbpo_ros.devices.arms.sink import SinkArm
 from vla_mbpo_ros.errors import ConfigError, DeviceError, VlaMbpoError
@@ -47,6 +48,7 @@ class RobotNode(ManagedNode):
         self._gate = Gate(self.robot, self.cfg.gate, self._dt_ns)
         self._state_ns = 0  # stamp of the newest joint state
         self._told_ns = 0  # stamp of the newest executed command
+        self._pace = Pace(self._dt_ns)
         self._sim, self._sim_episode = SimState(), 0  # lock-step: the newest tick
         self._tick_s = 0.0  # steady time at which it began
         self._executor: ExecutorStatus | None = None  # its newest word; None: nobody waits for it
@@ -199,10 +201,9 @@ class RobotNode(ManagedNode):
         return self._told_ns < self._state_ns and (to_ns(word.header.stamp) < self._state_ns or _commands(word))
 
     def _hold(self) -> None:
-        """Hold, once a tick in simulation, at most at the control rate otherwise."""
+        """Hold, once a tick in simulation, at the control rate otherwise."""
         now_ns = self._time_ns()
-        due_ns = self._told_ns + (1 if self.simulated else self._dt_ns)
-        if now_ns < due_ns and now_ns >= self._told_ns:
+        if now_ns == self._told_ns if self.simulated else not self._pace.is_due(now_ns):
             return
         command = self._gate.hold(now_ns)
         if command is not None:
@@ -210,6 +211,7 @@ class RobotNode(ManagedNode):
 
     def _execute(self, command: Command) -> None:
         self._told_ns = command.stamp_ns
+        self._pace.done(command.stamp_ns)
         self._executed_pub.publish(encode_command(command, self.robot, JointCommand))
         if self._external:
             self._external_pub.publish(self._external.encode(command))

@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy  # overriding changes a profile in place
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from lifecycle_msgs.msg import State
@@ -42,6 +43,7 @@ from vla_mbpo_ros.errors import VlaMbpoError
 from vla_mbpo_ros.nodes import diagnostics
 from vla_mbpo_ros.nodes.health import Health
 from vla_mbpo_ros.nodes.parameters import NodeSettings
+from vla_mbpo_ros.nodes.polling import Poller
 from vla_mbpo_ros.nodes.topic_watch import TopicWatch
 from vla_mbpo_ros.robots import RobotSpec, get_robot
 
@@ -109,8 +111,9 @@ class ManagedNode(LifecycleNode):
     def robot_id(self) -> str:
         return self.cfg.robot_id or (f"{self.cfg.robot}-sim" if self.simulated else self.cfg.robot)
 
-    @property
+    @cached_property
     def simulated(self) -> bool:
+        """For life: see parameters.py."""
         return bool(self.get_parameter("use_sim_time").value)
 
     @property
@@ -146,15 +149,25 @@ class ManagedNode(LifecycleNode):
         return self._keep(self.destroy_subscription, subscription)
 
     def sub_raw(
-        self, kind: type, topic: str, callback: Callable[[bytes, dict[str, int]], None], profile: QoSProfile
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[[bytes, dict[str, int]], None],
+        profile: QoSProfile,
+        poller: Poller | None = None,
+        fixed: bool = False,
     ) -> Any:
-        """A subscription that gives serialised bytes and what the middleware knows of them."""
+        """A subscription that gives serialised bytes and what the middleware knows of them; `poller` looks for them
+        instead of the executor. `fixed`: whatever the parameters say."""
         guarded = self._guarded(callback, always=_is_latched(profile))
+        options = None if fixed else _overridable()
+        if poller:
+            looked_at = poller.subscribe(kind, topic, guarded, copy(profile), qos_overriding_options=options)
+            return self._keep(poller.destroy, looked_at)
 
         def call(data: bytes, info: dict[str, int]) -> None:  # rclpy counts the parameters
             guarded(data, info)
 
-        options = _overridable()
         subscription = self.create_subscription(
             kind, topic, call, copy(profile), raw=True, qos_overriding_options=options
         )
@@ -289,6 +302,14 @@ class ManagedNode(LifecycleNode):
     def _keep(self, destroy: Callable[[Any], Any], entity: Any) -> Any:
         self._entities.append((destroy, entity))
         return entity
+
+    def forget(self, entity: Any) -> None:
+        """Remove one entity before clean-up does."""
+        for index, (destroy, kept) in enumerate(self._entities):
+            if kept is entity:
+                del self._entities[index]
+                destroy(entity)
+                return
 
     def _remove_entities(self) -> None:
         while self._entities:

@@ -17,6 +17,7 @@ from vla_mbpo_ros.messages.joints import decode_command, encode_joint_state
 from vla_mbpo_ros.messages.stamps import fill_stamp, to_ns
 from vla_mbpo_ros.msg import FrameInfo, JointCommand, SimState, TickDone
 from vla_mbpo_ros.nodes import diagnostics, qos
+from vla_mbpo_ros.nodes.compressed_color import CompressedColor
 from vla_mbpo_ros.nodes.process import run
 from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.schema import Frame
@@ -75,6 +76,10 @@ class SimNode(ManagedNode):
         self._info_pubs = {c: self.pub(CameraInfo, f"{c}/color/camera_info", qos.LATCHED) for c in self.cfg.cameras}
         self._images = {c: Image() for c in self.cfg.cameras}  # filled again for every frame
         self._frame_ids = {c.name: c.frame_id for c in self.robot.cameras}
+        self._compressed = {
+            name: CompressedColor(self, name, self._frame_ids[name], camera.jpeg_quality)
+            for name, camera in self.cfg.cameras.items()
+        }
 
     # -- one turn of the wheel -----------------------------------------------------------------------------------
 
@@ -146,8 +151,8 @@ class SimNode(ManagedNode):
     # -- episodes ------------------------------------------------------------------------------------------------
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> None:
-        if request.task and request.task != self.cfg.sim.task:
-            raise ContractError(f"This simulation has no task '{request.task}'.", f"It has '{self.cfg.sim.task}'.")
+        if request.task:
+            self._twin.choose(request.task)
         self._begin_episode(request.seed if request.seed >= 0 else self._seed + 1)
         response.success, response.seed = True, self._seed
         response.message = f"Episode {self._episode}, seed {self._seed}."
@@ -157,7 +162,7 @@ class SimNode(ManagedNode):
     def _begin_episode(self, seed: int) -> None:
         self._seed, self._episode_tick, self._late = seed, 0, ()
         self._twin.reset(seed)
-        self._target = np.array(self.robot.home)
+        self._target = np.where(self.robot.is_velocity, 0.0, self.robot.home)
         self._episode += 1
         self._tick += 1  # time goes on
         self._begin_tick()
@@ -185,11 +190,12 @@ class SimNode(ManagedNode):
         message, frame_id = self._images[camera], self._frame_ids[camera]
         fill_image(message, frame.image, frame.stamp_ns, frame_id)
         self._image_pubs[camera].publish(message)
+        self._compressed[camera].publish(frame)
         self._frame_pubs[camera].publish(encode_frame_info(frame, frame_id, FrameInfo, FrameInfo.SIMULATED))
         self._frames[camera] += 1
 
     def _publish_state(self, cameras: list[str]) -> None:
-        state = SimState(task=self.cfg.sim.task, instruction=self._twin.instruction)
+        state = SimState(task=self._twin.task_name, instruction=self._twin.instruction)
         fill_stamp(state.header.stamp, self._now_ns)
         state.episode, state.seed, state.step = self._episode, self._seed, self._episode_tick
         state.success, state.total_steps = bool(self._twin.success), self._total

@@ -30,7 +30,7 @@ _TRANSITIONS = {
 
 
 class SupervisorNode(ManagedNode):
-    SECTIONS = ("supervisor", "instruction")
+    SECTIONS = ("supervisor", "instruction", "policy.horizon")
     EXTRAS: ClassVar = {"nodes": ([""], "Lifecycle nodes to bring up, in this order.")}
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class SupervisorNode(ManagedNode):
         names = [self._full(name) for name in self.settings.extras["nodes"] if name]
         self._roster = Roster(names, self.cfg.supervisor.heartbeat_timeout_s)
         self._calls = Calls(self)
-        self._runner = EpisodeRunner(self._calls, self.cfg.supervisor)
+        self._runner = EpisodeRunner(self._calls, self.cfg)
         self._busy = False
         self._trouble = ""  # what has happened to a node since the episode began
         self._looked_s = 0.0  # steady time of the last look at the roster

@@ -12,9 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vla_mbpo_ros.config import COLORS
+from vla_mbpo_ros.errors import UnknownName
 from vla_mbpo_ros.robots.spec import RobotSpec
 
 PACKAGE = "vla_mbpo_ros"
+RAW, COMPRESSED = "color/image_raw", "color/image_raw/compressed"  # names as image_transport gives them
+_IMAGES = {"raw": (RAW,), "compressed": (COMPRESSED,), "both": (RAW, COMPRESSED)}
+_TYPES = {RAW: "sensor_msgs/msg/Image", COMPRESSED: "sensor_msgs/msg/CompressedImage"}
 
 
 @dataclass(frozen=True)
@@ -28,17 +33,26 @@ class Topic:
     sim_only: bool = False
 
 
-def camera_topics(camera: str, hz: float) -> tuple[Topic, ...]:
+def image_topics(camera: str, color: str = "raw") -> tuple[str, ...]:
+    """Names of a camera's image topics; `color` is one of `COLORS`."""
+    if color not in _IMAGES:
+        raise UnknownName("choice of colour topics", color, COLORS)
+    return tuple(f"{camera}/{name}" for name in _IMAGES[color])
+
+
+def camera_topics(camera: str, hz: float, color: str = "raw") -> tuple[Topic, ...]:
     return (
-        Topic(f"{camera}/color/image_raw", "sensor_msgs/msg/Image", "image", hz),
+        *(Topic(name, _TYPES[name[len(camera) + 1 :]], "image", hz) for name in image_topics(camera, color)),
         Topic(f"{camera}/color/frame_info", f"{PACKAGE}/msg/FrameInfo", "event", hz),
         Topic(f"{camera}/color/camera_info", "sensor_msgs/msg/CameraInfo", "latched"),
     )
 
 
-def robot_topics(robot: RobotSpec, control_hz: float, camera_hz: dict[str, float]) -> tuple[Topic, ...]:
-    """Every topic of the contract. `camera_hz` maps camera name to its rate."""
-    cameras = tuple(topic for name in robot.camera_names for topic in camera_topics(name, camera_hz[name]))
+def robot_topics(
+    robot: RobotSpec, control_hz: float, camera_hz: dict[str, float], color: str = "raw"
+) -> tuple[Topic, ...]:
+    """Every topic of the contract. `camera_hz` maps camera name to its rate, `color` says which images."""
+    cameras = tuple(topic for name in robot.camera_names for topic in camera_topics(name, camera_hz[name], color))
     return (
         *cameras,
         Topic("joint_states", "sensor_msgs/msg/JointState", "state", control_hz),

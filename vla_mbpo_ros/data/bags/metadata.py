@@ -10,15 +10,16 @@ Custom data is text by name; what an episode is about lives there (`data/facts.p
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from vla_mbpo_ros.data.bags.qos import Qos
+from vla_mbpo_ros.data.bags.yaml_text import from_yaml
+from vla_mbpo_ros.data.replace_text import replace_text
 from vla_mbpo_ros.errors import BagError
 
 VERSION = 9
@@ -34,48 +35,63 @@ class BagTopic:
     type: str
     hash: str
     qos: tuple[Qos, ...]
-    count: int = 0
+
+
+@dataclass(frozen=True)
+class BagFile:
+    """One file of a bag."""
+
+    name: str  # relative to the bag
+    start_ns: int = 0  # log times; both 0 without messages
+    end_ns: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)  # topic -> messages
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"path": self.name, **_span(self.start_ns, self.end_ns, self.count)}
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a writer knows of the one file of its bag."""
+    """What a writer knows of its bag."""
 
-    file: str  # relative to the bag
+    files: tuple[BagFile, ...]  # in the order of time
     topics: tuple[BagTopic, ...]
-    start_ns: int = 0
-    end_ns: int = 0
     custom_data: Mapping[str, str] = field(default_factory=dict)
     ros_distro: str = ""
 
     @property
     def count(self) -> int:
-        return sum(topic.count for topic in self.topics)
+        return sum(file.count for file in self.files)
 
-    def with_counts(self, counts: Mapping[str, int], start_ns: int, end_ns: int) -> Metadata:
-        topics = tuple(replace(topic, count=counts.get(topic.name, 0)) for topic in self.topics)
-        return replace(self, topics=topics, start_ns=start_ns, end_ns=end_ns)
+    @property
+    def start_ns(self) -> int:
+        return min((file.start_ns for file in self.files if file.count), default=0)
+
+    @property
+    def end_ns(self) -> int:
+        return max((file.end_ns for file in self.files), default=0)
+
+    def topic_count(self, name: str) -> int:
+        return sum(file.counts.get(name, 0) for file in self.files)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything below the root key."""
+        names = [file.name for file in self.files]
         return {
             "version": VERSION,
             "storage_identifier": "mcap",
-            **self._span(),
-            "topics_with_message_count": [_topic(topic) for topic in self.topics],
+            **_span(self.start_ns, self.end_ns, self.count),
+            "topics_with_message_count": [_topic(topic, self.topic_count(topic.name)) for topic in self.topics],
             "compression_format": "",  # chunks are compressed inside the file, not the file or its messages
             "compression_mode": "",
-            "relative_file_paths": [self.file],
-            "files": [{"path": self.file, **self._span()}],
+            "relative_file_paths": names,
+            "files": [file.as_dict() for file in self.files],
             "custom_data": dict(self.custom_data) or None,
             "ros_distro": self.ros_distro,
-        }
-
-    def _span(self) -> dict[str, Any]:
-        return {
-            "duration": {"nanoseconds": self.end_ns - self.start_ns},
-            "starting_time": {"nanoseconds_since_epoch": self.start_ns},
-            "message_count": self.count,
         }
 
 
@@ -83,26 +99,21 @@ def to_yaml(values: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=10_000)
 
 
+def in_file(metadata: Metadata) -> dict[str, str]:
+    """The record by which an .mcap file tells rosbag2 the same as metadata.yaml, of itself."""
+    return {"serialized_metadata": to_yaml(metadata.as_dict())}
+
+
 def write_metadata(bag: Path, values: Mapping[str, Any]) -> None:
-    """Replace metadata.yaml in one step: a crash leaves the old one or the new one."""
-    target = bag / FILE_NAME
-    draft = target.with_suffix(".yaml.tmp")
-    try:
-        with draft.open("w", encoding="utf-8") as stream:
-            stream.write(to_yaml({_ROOT: dict(values)}))
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(target)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    """Replace metadata.yaml in one step; OSError if that is not possible."""
+    replace_text(bag / FILE_NAME, to_yaml({_ROOT: dict(values)}))
 
 
 def read_metadata(bag: Path) -> dict[str, Any]:
     """Everything below the root key."""
     path = bag / FILE_NAME
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = from_yaml(path.read_text(encoding="utf-8"))
         root = {**values[_ROOT]}
         _ = root["relative_file_paths"]
     except (OSError, UnicodeDecodeError) as error:
@@ -122,7 +133,15 @@ def update_custom_data(bag: Path, changes: Mapping[str, str]) -> None:
         raise BagError(f"Cannot change {bag / FILE_NAME}: {error.strerror}.", "It is as it was.") from error
 
 
-def _topic(topic: BagTopic) -> dict[str, Any]:
+def _span(start_ns: int, end_ns: int, count: int) -> dict[str, Any]:
+    return {
+        "duration": {"nanoseconds": end_ns - start_ns},
+        "starting_time": {"nanoseconds_since_epoch": start_ns},
+        "message_count": count,
+    }
+
+
+def _topic(topic: BagTopic, count: int) -> dict[str, Any]:
     return {
         "topic_metadata": {
             "name": topic.name,
@@ -131,5 +150,5 @@ def _topic(topic: BagTopic) -> dict[str, Any]:
             "offered_qos_profiles": [profile.as_dict() for profile in topic.qos],
             "type_description_hash": topic.hash,
         },
-        "message_count": topic.count,
+        "message_count": count,
     }

@@ -5,7 +5,7 @@ rosbag2 writes policies by their rmw names ("keep_last", "best_effort", …) and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,21 @@ class Qos:
             avoid_ros_namespace_conventions=bool(profile.avoid_ros_namespace_conventions),
         )
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Qos:
+        """From one entry of metadata version 9."""
+        return cls(
+            history=str(values["history"]),
+            depth=int(values["depth"]),
+            reliability=str(values["reliability"]),
+            durability=str(values["durability"]),
+            deadline_ns=_nanoseconds(values["deadline"]),
+            lifespan_ns=_nanoseconds(values["lifespan"]),
+            liveliness=str(values["liveliness"]),
+            liveliness_lease_ns=_nanoseconds(values["liveliness_lease_duration"]),
+            avoid_ros_namespace_conventions=bool(values["avoid_ros_namespace_conventions"]),
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """As in metadata version 9."""
         return {
@@ -63,9 +78,21 @@ def qos_yaml(profiles: Sequence[Qos]) -> str:
     return yaml.safe_dump([profile.as_dict() for profile in profiles], sort_keys=False).strip()
 
 
+def read_qos(text: str) -> tuple[Qos, ...]:
+    """What `qos_yaml` wrote; nothing where it is not understood, as in bags of older versions."""
+    try:
+        return tuple(Qos.from_dict(entry) for entry in yaml.safe_load(text) or ())
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        return ()
+
+
 def _policy(value: Any) -> str:
     return str(value.name).lower()
 
 
 def _duration(nanoseconds: int) -> dict[str, int]:
     return {"sec": nanoseconds // 10**9, "nsec": nanoseconds % 10**9}
+
+
+def _nanoseconds(duration: Mapping[str, Any]) -> int:
+    return int(duration["sec"]) * 10**9 + int(duration["nsec"])
