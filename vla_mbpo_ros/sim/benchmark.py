@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
+
 from vla_mbpo_ros.config import Config
+from vla_mbpo_ros.robots import RobotSpec
 from vla_mbpo_ros.robots.settings import resolve
+from vla_mbpo_ros.schema import FloatArray
 from vla_mbpo_ros.sim.factory import make_twin
+from vla_mbpo_ros.sim.protocol import SimulatedRobot
 from vla_mbpo_ros.sim.render import backend
-from vla_mbpo_ros.sim.twin import Twin
 
 _WARM_UP_STEPS = 10  # the first pictures also upload textures
 
@@ -34,16 +38,23 @@ def measure(cfg: Config, steps: int) -> dict[str, Any]:
     }
 
 
-def _run(twin: Twin, sizes: dict[str, tuple[int, int]], steps: int) -> tuple[float, float]:
+def _run(twin: SimulatedRobot, sizes: dict[str, tuple[int, int]], steps: int) -> tuple[float, float]:
     """Seconds spent in physics and in pictures while the arms swing between home and another posture."""
     spent = [0.0, 0.0]
-    away = (twin.robot.home + twin.robot.high) / 2.0
+    home, away = _swing(twin.robot)
     for step in range(steps):
         begin = time.perf_counter()
-        twin.step(twin.robot.home if step % 30 < 15 else away)
+        twin.step(home if step % 30 < 15 else away)
         stepped = time.perf_counter()
         for name, (width, height) in sizes.items():
             twin.render(name, width, height)
         spent[0] += stepped - begin
         spent[1] += time.perf_counter() - stepped
     return spent[0], spent[1]
+
+
+def _swing(robot: RobotSpec) -> tuple[FloatArray, FloatArray]:
+    """(N,) two commands: home and a posture away from it, or there and back for joints that go by velocity."""
+    speed = 0.3 * robot.max_velocity
+    home = np.where(robot.is_velocity, -speed, robot.home)
+    return home, np.where(robot.is_velocity, speed, (robot.home + robot.high) / 2.0)

@@ -54,6 +54,14 @@ class Twin:
         self.reset(0)
 
     @property
+    def task_name(self) -> str:
+        return self.task.name
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        return (self.task.name,)
+
+    @property
     def instruction(self) -> str:
         return self.task.instruction
 
@@ -71,6 +79,11 @@ class Twin:
     def cameras(self) -> tuple[str, ...]:
         """The robot's own, and "overview" for pictures of the whole cell."""
         return (*self.robot.camera_names, "overview")
+
+    def choose(self, task: str) -> None:
+        """This cell was built for one task; only that one may be chosen."""
+        if task not in self.task_names:
+            raise UnknownName("task of this twin", task, self.task_names)
 
     def reset(self, seed: int) -> None:
         """Begin anew: arms at home, things where `seed` puts them."""

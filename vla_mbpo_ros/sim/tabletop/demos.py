@@ -1,0 +1,106 @@
+"""Demonstrations of the tabletop's tasks, as arrays ready for a learner.
+
+demos = collect("press_red", seeds=range(160), noise=0.3)
+demos.images, demos.actions, demos.instructions      # one row a chunk start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.schema import FloatArray, ImageArray
+from vla_mbpo_ros.sim.tabletop.layout import DEFAULT_SLIP
+from vla_mbpo_ros.sim.tabletop.tasks import get_table_task
+from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson
+from vla_mbpo_ros.sim.tabletop.vector import BoolArray, IntArray, Pool
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """D demonstrations with M chunk starts in all, before success; those of one demonstration are in order."""
+
+    images: ImageArray  # (M, V, H, W, 3)
+    state: FloatArray  # (M, 7)
+    actions: FloatArray  # (M, K, 7) in [-1, 1]: what the expert does from there, undisturbed
+    tick: IntArray  # (M,) control steps since the reset
+    demo: IntArray  # (M,) which demonstration
+    tasks: tuple[str, ...]  # (D)
+    seeds: IntArray  # (D,)
+    success_step: IntArray  # (D,) -1: failed
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """(M)"""
+        texts = [get_table_task(task).instruction for task in self.tasks]
+        return tuple(texts[index] for index in self.demo)
+
+    @property
+    def success(self) -> BoolArray:
+        """(D,)"""
+        return self.success_step >= 0
+
+    def successful(self) -> Demonstrations:
+        """Only those that reached their goal."""
+        return self.take(np.flatnonzero(self.success))
+
+    def take(self, which: Sequence[int] | IntArray) -> Demonstrations:
+        """Only these demonstrations, in this order."""
+        chosen = np.asarray(which, dtype=np.int64)
+        rows = np.concatenate([np.flatnonzero(self.demo == index) for index in chosen] or [np.zeros(0, np.int64)])
+        counts = [int((self.demo == index).sum()) for index in chosen]
+        return Demonstrations(
+            images=self.images[rows],
+            state=self.state[rows],
+            actions=self.actions[rows],
+            tick=self.tick[rows],
+            demo=np.repeat(np.arange(len(chosen)), counts).astype(np.int64),
+            tasks=tuple(self.tasks[index] for index in chosen),
+            seeds=self.seeds[chosen],
+            success_step=self.success_step[chosen],
+        )
+
+
+def collect(
+    tasks: str | Sequence[str],
+    seeds: Sequence[int] | IntArray,
+    noise: float = 0.0,
+    *,
+    pool: Pool | None = None,
+    horizon: int = 10,
+    stride: int = 10,
+    slip: float = DEFAULT_SLIP,
+) -> Demonstrations:
+    """One demonstration for each task and seed. Without a `pool` two workers are started for it, 64x64."""
+    names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
+    if not names or not len(seeds):
+        raise ContractError(f"{len(names)} tasks and {len(seeds)} seeds.", "Give at least one of each.")
+    if noise < 0.0 or horizon < 1 or stride < 1:
+        raise ContractError(
+            f"noise {noise}, horizon {horizon}, stride {stride}.", "Give noise from 0 on, the others from 1 on."
+        )
+    lessons = [
+        Lesson(get_table_task(name).name, int(seed), noise, horizon, stride, slip) for name in names for seed in seeds
+    ]
+    with ExitStack() as stack:
+        workers = pool or stack.enter_context(Pool())
+        shown = workers.demonstrate(lessons)
+    return _arrays(lessons, shown)
+
+
+def _arrays(lessons: Sequence[Lesson], shown: Sequence[Demonstration]) -> Demonstrations:
+    counts = [len(each.tick) for each in shown]
+    return Demonstrations(
+        images=np.concatenate([each.images for each in shown]),
+        state=np.concatenate([each.state for each in shown]),
+        actions=np.concatenate([each.actions for each in shown]),
+        tick=np.concatenate([each.tick for each in shown]).astype(np.int64),
+        demo=np.repeat(np.arange(len(shown)), counts).astype(np.int64),
+        tasks=tuple(lesson.task for lesson in lessons),
+        seeds=np.array([lesson.seed for lesson in lessons], dtype=np.int64),
+        success_step=np.array([each.success_tick for each in shown], dtype=np.int64),
+    )
