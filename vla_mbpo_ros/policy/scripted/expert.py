@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.errors import ConfigError, ContractError
 from vla_mbpo_ros.policy.protocol import Prefix, Sample
 from vla_mbpo_ros.policy.scripted.look import Sight, look
 from vla_mbpo_ros.policy.scripted.path import Path
@@ -31,6 +31,8 @@ class ScriptedPolicy:
     uses_state = True
 
     def __init__(self, robot: RobotSpec, control_hz: float, horizon: int) -> None:
+        if robot.name != "arx_x5":
+            raise ConfigError(f"The scripted policy is for the arx_x5, not for {robot.name}.", "Take another policy.")
         self._robot, self._horizon, self._dt_ns = robot, horizon, round(1e9 / control_hz)
         self._picker = Picker(robot)
         self._experts: list[_Expert] = []
