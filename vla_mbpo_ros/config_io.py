@@ -105,11 +105,12 @@ def _mapping(value: Any, where: str, name: str) -> Mapping[str, Any]:
 def _cast(hint: Any, value: Any, where: str, name: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if get_origin(hint) is tuple and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+    item = get_args(hint)[0] if get_origin(hint) is tuple else None
+    if item is not None and isinstance(value, (list, tuple)) and all(type(entry) is item for entry in value):
         return tuple(value)
     if type(value) is hint:
         return value
-    expected = "list of strings" if get_origin(hint) is tuple else hint.__name__
+    expected = {str: "list of strings", int: "list of whole numbers"}[item] if item is not None else hint.__name__
     raise ConfigError(f"'{name}' in {where} must be a {expected}, got {value!r}.", "Correct its type.")
 
 

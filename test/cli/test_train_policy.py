@@ -1,0 +1,77 @@
+"""`vla-mbpo train policy`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("safetensors", reason="safetensors is not installed")
+
+from vla_mbpo_ros.cli import main as cli
+from vla_mbpo_ros.policy.checkpoint import load_policy, read_lineage
+
+Run = Callable[..., tuple[int, dict[str, Any], str]]
+SMALL = ("--task", "press_red", "press_blue", "--evaluate", "2", "--json")
+
+
+@pytest.fixture
+def train(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `train policy` with --json: exit code, its object, what it said to people."""
+
+    def run(*words: str) -> tuple[int, dict[str, Any], str]:
+        code = cli.main(["train", "policy", *SMALL, *words])
+        told = capsys.readouterr()
+        return code, json.loads(told.out), told.err
+
+    return run
+
+
+@pytest.mark.slow
+def test_imitation_and_then_trial_leave_policies_with_their_lineage(train: Run, tmp_path: Path) -> None:
+    sft, ppo = tmp_path / "sft", tmp_path / "ppo"
+    code, first, _ = train("--demos", "1", "--out", str(sft), "--set", "steps=4", "batch=8", "log_every=2")
+    assert code == 0
+    assert first["success"]["all"]["episodes"] == 2
+    assert first["cost"]["demonstrations"] == 2
+    words = ("--algorithm", "online_ppo", "--parent", str(sft / "policy"), "--out", str(ppo))
+    code, second, _ = train(*words, "--set", "iterations=1", "episodes=2", "group=2", "update.minibatch=8")
+    assert code == 0
+    assert second["cost"]["episodes"] == 2
+    assert second["gain"]["won"] + second["gain"]["lost"] <= 2
+    assert read_lineage(ppo / "policy").parent == first["version"]
+    assert read_lineage(ppo / "policy").config["update"]["minibatch"] == 8
+    assert load_policy(ppo / "policy").version == second["version"]
+    assert (sft / "curve.csv").read_text().startswith("step,loss")
+    assert (ppo / "curve.csv").read_text().startswith("iteration,control_steps,episodes")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--algorithm", "online_ppo"), "online_ppo begins with a policy, and none was given."),
+        (("--demos", "0"), "0 demonstrations"),
+        (("--set", "leanring_rate=1"), "Unknown configuration key 'leanring_rate' in --set."),
+        (("--set", "lr"), "--set got 'lr'."),
+        (("--set", "lr=much"), "'lr' in --set must be a float"),
+        (("--task", "pres_red"), "Unknown task of the tabletop 'pres_red'."),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_starts(
+    train: Run, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    code, told, _ = train("--out", str(tmp_path / "out"), *words)
+    assert code == 2
+    assert said in told["error"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_finished_training_is_not_overwritten(train: Run, tmp_path: Path) -> None:
+    (tmp_path / "out" / "policy").mkdir(parents=True)
+    code, told, _ = train("--out", str(tmp_path / "out"))
+    assert code == 2
+    assert "exists already, not overwriting" in told["error"]

@@ -1,0 +1,12 @@
+"""Whole algorithms, each readable from top to bottom.
+
+    bc.py           behaviour cloning with flow matching (SFT)
+    online_ppo.py   PPO on whole episodes in the true simulator
+    chunks.py       what bc learns from: a protocol, and demonstrations as arrays
+    tabletop.py     the tabletop as a ground for rollouts, and the settings of a small policy for it
+    log.py          one CSV row a step or iteration, TensorBoard if it is installed
+    saved.py        the state of a training on disk, to go on bit for bit
+
+Imports `rl`, `policy`, `sim`, `models` and what is below them; `evaluation` and the shells may import it. Modules here
+import torch: import them where training begins. No ROS.
+"""

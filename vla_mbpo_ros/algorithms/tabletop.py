@@ -1,0 +1,70 @@
+"""The tabletop as a ground for rollouts, and a small policy in its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vla_mbpo_ros.algorithms.chunks import normalisation_of
+from vla_mbpo_ros.policy.flow.config import FlowConfig, InputConfig
+from vla_mbpo_ros.policy.flow.policy import FlowPolicy
+from vla_mbpo_ros.policy.tiny.config import TinyConfig
+from vla_mbpo_ros.policy.tiny.factory import make_tiny
+from vla_mbpo_ros.rl.rollout import IntArray, Outcome, Seen
+from vla_mbpo_ros.robots.tabletop import TABLETOP
+from vla_mbpo_ros.schema import FloatArray
+from vla_mbpo_ros.sim.tabletop import Demonstrations, Observations, Pool, get_table_task, task_names, to_action
+
+ALL = "all"
+# Chance in the chunk's lowest cosines and in what the tasks need: whole motions differ, and smoothly.
+FLOW = FlowConfig(
+    noise_low=0.2,
+    noise_high=1.0,
+    noise_start=0.5,
+    noise_basis=2,
+    noise_dims=("x", "y", "z"),
+    value_hidden=(256, 256),
+)
+
+
+def resolve_tasks(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of tasks; "all" is every one."""
+    if tuple(names) == (ALL,):
+        return task_names()
+    return tuple(get_table_task(name).name for name in names)
+
+
+def make_policy_for(demos: Demonstrations, flow: FlowConfig = FLOW, seed: int = 0, state: bool = True) -> FlowPolicy:
+    """A fresh small policy in the size of these demonstrations."""
+    side = int(demos.images.shape[2])
+    inputs = InputConfig(
+        cameras={name: name for name in TABLETOP.camera_names}, image_size=side, max_tokens=48, state_input=state
+    )
+    tiny = TinyConfig(views=len(TABLETOP.cameras), horizon=int(demos.actions.shape[1]))
+    return make_tiny(tiny, flow, inputs, normalisation_of(demos, TABLETOP), seed)
+
+
+class TabletopGround:
+    """A pool of workers, in the robot's units."""
+
+    cameras = TABLETOP.camera_names
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def reset(self, tasks: Sequence[str], seeds: Sequence[int]) -> Seen:
+        return _seen(self.pool.reset(tasks, seeds))
+
+    def step(self, chunks: FloatArray, slots: IntArray) -> Outcome:
+        before = np.array([snapshot.ticks for snapshot in self.pool.save()], dtype=np.int64)[slots]
+        result = self.pool.step_chunk(to_action(chunks), slots)
+        success, seen = result.success, result.observations
+        limits = np.array([get_table_task(task).max_steps for task in seen.tasks], dtype=np.int64)
+        ends = np.where(success, result.success_step, np.minimum(seen.tick, limits))
+        timeout = result.done & ~success & ~self.pool.spoiled[slots]
+        return Outcome(_seen(seen), success, result.done, timeout, ends - before)
+
+
+def _seen(observations: Observations) -> Seen:
+    return Seen(observations.images, observations.state, observations.instructions)
