@@ -140,7 +140,7 @@ def test_what_a_child_leaves_behind_ends_with_it(make_spec: MakeSpec, tmp_path: 
 def test_a_program_that_is_not_there_is_named_and_nothing_stays_behind(make_spec: MakeSpec, tmp_path: Path) -> None:
     missing = replace(make_spec("b", ""), command=["/no/such/program"])
     processes = Processes([make_spec("a", SLEEP), missing], tmp_path)
-    with pytest.raises(GraphError, match="b cannot be started: No such file or directory: /no/such/program"):
+    with pytest.raises(GraphError, match="b cannot be started: there is no program /no/such/program"):
         processes.start()
     assert not processes.pids
 

@@ -46,7 +46,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
 
 @pytest.fixture(scope="module")
 def enter_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LiveGraph]]:
-    """Start graphs that end with the test file; `make(settings)` gives the graph."""
+    """Start a graph, which ends with the test file or when the next one starts; `make(settings)` gives it."""
     from live_graph import LiveGraph
 
     from vla_mbpo_ros.errors import GraphError
@@ -55,6 +55,8 @@ def enter_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
     with ExitStack() as stack:
 
         def enter(make: Callable[[tuple[str, ...]], GraphSpec], settings: tuple[str, ...] = ()) -> LiveGraph:
+            # One at a time: Fast DDS may lock up with two participants in a process (its issue 6193).
+            stack.pop_all().close()
             # Strangers on this machine must neither hear nor disturb us.
             os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
             folder = tmp_path_factory.mktemp("graph")

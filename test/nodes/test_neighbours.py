@@ -16,6 +16,12 @@ def running(start_graph: Callable[..., Any]) -> Any:
     return start_graph(sim=True, record=False, only=("sim_node",))
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other things may hear of its neighbours late."""
+    monkeypatch.setattr("vla_mbpo_ros.bringup.session._DISCOVERY_S", 30.0)
+
+
 def refusal(settings: tuple[str, ...], folder: Path, **options: Any) -> str:
     from live_graph import make_graph
 

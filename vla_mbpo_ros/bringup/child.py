@@ -6,18 +6,27 @@ stall a robot. Its death signal follows the parent's, so that no orphan goes on 
 
 from __future__ import annotations
 
-import ctypes
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vla_mbpo_ros.errors import GraphError
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# Runs `argv[2:]`, which is told to end in order as soon as its parent, process `argv[1]`, is gone. A program of its own and
+# not a `preexec_fn`: our middleware has threads, and Python code between fork and exec can wait for ever for their locks.
+_END_WITH_PARENT = f"""
+import ctypes, os, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, {int(signal.SIGTERM)}, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):  # it died before we could ask
+    sys.exit(1)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 _READ_AT_ONCE = 65536  # bytes of log taken at one look, so that a flood does not stop the watching
 
 
@@ -40,23 +49,18 @@ class Child:
         self.log = log
         self._partial = b""
         self._read_from = log.stat().st_size if log.exists() else 0
-        parent = os.getpid()
+        if shutil.which(spec.command[0], path=spec.environment.get("PATH")) is None:
+            cause = f"{spec.name} cannot be started: there is no program {spec.command[0]}."
+            raise GraphError(cause, "Check the installation.")
         with log.open("ab") as words:
-            try:
-                self._process = subprocess.Popen(
-                    list(spec.command),
-                    env=dict(spec.environment),
-                    stdin=subprocess.DEVNULL,
-                    stdout=words,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C reaches the parent only, which then stops all in order
-                    preexec_fn=lambda: _die_with(parent),
-                )
-            except OSError as error:
-                raise GraphError(
-                    f"{spec.name} cannot be started: {error.strerror}: {spec.command[0]}.",
-                    "Check the installation.",
-                ) from error
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid()), *spec.command],
+                env=dict(spec.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches the parent only, which then stops all in order
+            )
 
     @property
     def pid(self) -> int:
@@ -96,13 +100,6 @@ def exit_text(code: int) -> str:
         return f"signal {signal.Signals(-code).name}"
     except ValueError:
         return f"signal {-code}"
-
-
-def _die_with(parent: int) -> None:
-    """In the child, before it becomes the program: end in order (SIGTERM) as soon as the parent is gone."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:  # it died before we could ask
-        os._exit(1)
 
 
 Echo = Callable[[str, str], None]  # (name of the child, one line of its log)

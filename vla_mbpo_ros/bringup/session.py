@@ -68,8 +68,9 @@ class Session:
 
     def _refuse_neighbours(self) -> None:
         """Two graphs with the same names, or two clocks, would take each other's messages for their own."""
-        self.observer.spin(_DISCOVERY_S)
-        neighbours = self.observer.neighbours()
+        end = time.monotonic() + _DISCOVERY_S
+        while not (neighbours := self.observer.neighbours()) and time.monotonic() < end:
+            self.observer.spin(_LOOK_S)
         if neighbours:
             raise GraphError(
                 f"Another graph runs in ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}: {', '.join(neighbours)}.",
