@@ -17,8 +17,9 @@ from pathlib import Path
 
 from vla_mbpo_ros.errors import GraphError
 
-# Runs `argv[2:]`, which is told to end in order as soon as its parent, process `argv[1]`, is gone. A program of its own and
-# not a `preexec_fn`: our middleware has threads, and Python code between fork and exec can wait for ever for their locks.
+# Runs `argv[2:]`, which is told to end in order as soon as its parent, process `argv[1]`, is gone. A program of its
+# own and not a `preexec_fn`: the middleware has threads, and Python code between fork and exec may wait for ever for
+# a lock that one of them held.
 _END_WITH_PARENT = f"""
 import ctypes, os, sys
 PR_SET_PDEATHSIG = 1

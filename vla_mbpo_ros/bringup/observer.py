@@ -20,8 +20,8 @@ from vla_mbpo_ros.robots.contract import Topic
 
 _STAMPLESS = ("std_msgs/",)  # neither Header nor Time in front: counted, not timed
 _DEPTH = 50  # messages that may wait while the observer draws its table
-
 _WAIT_S = 0.02
+_NOT_YET_NAMED = "_NODE_NAME_UNKNOWN_"  # a publisher is heard of a moment before its node
 
 
 class Observer:
@@ -82,7 +82,7 @@ class Observer:
         running = {f"{space.rstrip('/')}/{name}" for name, space in self.node.get_node_names_and_namespaces()}
         found = sorted(running.intersection(node.full_name for node in self._graph.nodes))
         clocks = self.node.get_publishers_info_by_topic("/clock") if self._graph.options.sim else []
-        return found or sorted({f"a clock by {info.node_name}" for info in clocks})
+        return found or sorted({f"a clock by {info.node_name}" for info in clocks if info.node_name != _NOT_YET_NAMED})
 
     def now_ns(self) -> int:
         """The newest stamp on any topic that has a rate: the graph's own time."""
