@@ -19,7 +19,7 @@ HEADER = """\
 # The exact versions that this project is tested with, on CPython 3.10 to 3.13. Made by tools/lock.py.
 # Not here, on purpose: torch and anything for CUDA; PyPI's `launch` and `cv-bridge`, which are not ROS 2's.
 """
-EXTRAS = ("ros", "dev", "formats")  # not "learn": which torch is right depends on the machine
+EXTRAS = ("ros", "dev", "formats", "learn")
 
 
 def requirements() -> list[str]:
@@ -32,7 +32,8 @@ def requirements() -> list[str]:
         lines += project["optional-dependencies"][extra]
     for name in ("requirements-build.txt", "requirements-colcon.txt"):
         lines += (ROOT / "tools" / name).read_text().splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    # Which torch is right depends on the machine.
+    return [line for line in lines if line and not line.startswith(("#", "torch"))]
 
 
 def resolve(python: str, wanted: list[str]) -> tuple[str, dict[str, str]]:
