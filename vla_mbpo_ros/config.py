@@ -35,6 +35,7 @@ TASKS = (
     "place_plate",
     "place_bowl",
 )
+OUTCOMES = ("unknown", "success", "failure", "discarded")  # of an episode, in the order of EpisodeStatus.msg
 COLORS = ("raw", "compressed", "both")  # which topics of a camera a bag has
 
 
@@ -116,9 +117,13 @@ class PolicyConfig:
     kind: str = leaf(
         "scripted",
         "Which policy acts; none: neither policy nor executor is started.",
-        choices=("scripted", "tiny", "none"),
+        choices=("scripted", "tiny", "pi0", "pi05", "none"),
     )
     checkpoint: str = leaf("", "Folder of a learnt policy; the scripted one has none.")
+    device: str = leaf(
+        "cpu", "Where a learnt policy computes; pi0 and pi0.5 in bfloat16 on cuda.", choices=("cpu", "cuda")
+    )
+    tokenizer: str = leaf("", "A sentencepiece file, for checkpoints of openpi and lerobot, which have none; or bytes.")
     start: bool = leaf(
         False, "Follow `instruction` from the start; otherwise rest until policy/set_instruction gives one."
     )

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vla_mbpo_ros.data.facts import OUTCOMES, EpisodeFacts
+from vla_mbpo_ros.config import OUTCOMES
+from vla_mbpo_ros.data.facts import EpisodeFacts
 from vla_mbpo_ros.errors import BagError, UnknownName
 
 FACTS = st.builds(

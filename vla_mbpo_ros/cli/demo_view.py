@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vla_mbpo_ros.cli.output import say
+from vla_mbpo_ros.config import OUTCOMES
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.bringup.episodes import EpisodeResult, Feedback
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from vla_mbpo_ros.bringup.session import Session
     from vla_mbpo_ros.evaluation.episode_report import EpisodeReport
 
-OUTCOMES = ("unknown", "success", "failure", "discarded")  # in the order of EpisodeStatus.msg
 _PHASES = {
     "gate": "waiting for every source",
     "reset": "new layout",

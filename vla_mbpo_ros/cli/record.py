@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vla_mbpo_ros.cli.common import new_command
 from vla_mbpo_ros.cli.output import emit, say
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _DOC = "Record episodes of a running graph: by keys, or once with --seconds."
 _MORE = "On a terminal, without --seconds, keys start and end recordings; they are shown."
-OUTCOMES = ("unknown", "success", "failure", "discarded")  # in the order of EpisodeStatus.msg
 
 
 def add(subparsers: Any) -> None:

@@ -16,11 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.errors import BagError, UnknownName
 from vla_mbpo_ros.robots import get_robot
 from vla_mbpo_ros.robots.contract import Topic, robot_topics
-
-OUTCOMES = ("unknown", "success", "failure", "discarded")  # in the order of EpisodeStatus.msg
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from action_msgs.msg import GoalStatus, GoalStatusArray
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool, String
 
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.control.buttons import Action, Buttons, Order, Situation, Step, button_actions, decide, joy_states
-from vla_mbpo_ros.data.facts import OUTCOMES
 from vla_mbpo_ros.errors import VlaMbpoError
 from vla_mbpo_ros.msg import EpisodeStatus
 from vla_mbpo_ros.nodes import diagnostics, qos

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.data.catalogue.labels import Label
-from vla_mbpo_ros.data.facts import OUTCOMES
 from vla_mbpo_ros.data.recording.recording import Recording
 from vla_mbpo_ros.errors import BagError
 from vla_mbpo_ros.messages.stamps import fill_stamp

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.data.bags.bag import Bag
 from vla_mbpo_ros.data.bags.foreign import open_bag
 from vla_mbpo_ros.data.bags.metadata import FILE_NAME, update_custom_data
-from vla_mbpo_ros.data.facts import OUTCOMES, EpisodeFacts
+from vla_mbpo_ros.data.facts import EpisodeFacts
 from vla_mbpo_ros.errors import BagError, ConfigError, UnknownName
 
 

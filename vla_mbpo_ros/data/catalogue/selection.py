@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.data.catalogue.entry import Entry
-from vla_mbpo_ros.data.facts import OUTCOMES
 from vla_mbpo_ros.errors import ConfigError, UnknownName
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(min|h|d|w)")

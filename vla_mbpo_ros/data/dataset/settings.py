@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vla_mbpo_ros.data.facts import OUTCOMES
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.errors import ConfigError, UnknownName
 
 STARTS = ("every", "chunks")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from vla_mbpo_ros.config import OUTCOMES
 from vla_mbpo_ros.data.episodes.episode import Episode
-from vla_mbpo_ros.data.facts import OUTCOMES
 from vla_mbpo_ros.data.formats.cut import GAPS, Piece, cut, left_out, rate_of
 from vla_mbpo_ros.data.formats.staging import staged
 from vla_mbpo_ros.data.formats.transfer import Moved, OnProgress, TransferReport
