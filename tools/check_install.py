@@ -17,7 +17,7 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
 EXTRAS = ("torch", "safetensors", "sentencepiece", "av", "h5py", "pyarrow")  # of pip's `learn` and `formats`
-MAY_WAIT = ("algorithms", "data", "evaluation", "models", "policy", "rl")  # rooms
+MAY_WAIT = ("algorithms", "data", "evaluation", "models", "policy", "rl", "world_model")  # rooms
 
 
 def check_messages() -> str:
