@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,3 +45,16 @@ def fresh(demos: Demonstrations) -> Callable[..., Any]:
         return make_tiny(tiny, cfg, inputs, normalisation_of(demos, TABLETOP), seed)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def large() -> Any:
+    """`large.py` beside this file: small cases of large policies."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    path = Path(__file__).with_name("large.py")
+    spec = importlib.util.spec_from_file_location("large", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

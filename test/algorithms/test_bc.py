@@ -14,7 +14,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
-from vla_mbpo_ros.algorithms.bc import BcConfig, learning_rate, train_bc  # noqa: E402 (after the checks)
+from vla_mbpo_ros.algorithms.bc import train_bc  # noqa: E402 (after the checks)
+from vla_mbpo_ros.algorithms.bc_config import BcConfig, learning_rate  # noqa: E402
 from vla_mbpo_ros.algorithms.chunks import DemonstrationChunks, normalisation_of  # noqa: E402
 from vla_mbpo_ros.algorithms.log import read_log  # noqa: E402
 from vla_mbpo_ros.errors import ConfigError, ContractError, NotFinite  # noqa: E402

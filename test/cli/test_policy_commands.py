@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,16 @@ def vla_mbpo(capsys: pytest.CaptureFixture[str]) -> Run_:
         return code, json.loads(told.out), told.err
 
     return run
+
+
+@pytest.fixture
+def environment() -> Iterator[None]:
+    """A ROS domain of its own; what a benchmark adds for its nodes is taken back."""
+    before = dict(os.environ)
+    os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
@@ -94,6 +106,24 @@ def test_speed_is_measured_with_and_without_the_cache(vla_mbpo: Run_, tmp_path: 
     assert json.loads(out.read_text())["bench"] == "policy"
 
 
+def test_the_small_policy_is_measured_alone(vla_mbpo: Run_) -> None:
+    words = ("--repeats", "3", "--steps", "4", "--views", "1", "--horizon", "9", "--without-node")
+    code, found, _ = vla_mbpo("bench", "policy", *words)
+    assert (code, found["preset"], found["node_overhead_ms"]) == (0, "tiny", None)
+    assert (found["steps"], found["views"], found["horizon"], found["n"]) == (4, 1, 9, 3)
+    assert 0.0 < found["median_ms"] <= found["p99_ms"]
+
+
+@pytest.mark.ros
+@pytest.mark.usefixtures("environment")
+def test_the_small_policy_is_measured_through_a_real_node(vla_mbpo: Run_) -> None:
+    pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+    code, found, _ = vla_mbpo("bench", "policy", "--repeats", "3")
+    assert code == 0
+    assert found["node_median_ms"] > found["node_without_its_model_ms"] > 0.0
+    assert found["node_overhead_ms"] == pytest.approx(found["node_median_ms"] - found["median_ms"])
+
+
 def test_with_the_cache_an_observation_is_encoded_once(vla_mbpo: Run_, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted, not timed: on a busy machine a time proves nothing."""
     encode, calls = PiNet.encode, []
@@ -103,7 +133,7 @@ def test_with_the_cache_an_observation_is_encoded_once(vla_mbpo: Run_, monkeypat
         return encode(net, inputs)
 
     monkeypatch.setattr(PiNet, "encode", counted)
-    assert vla_mbpo("bench", "policy", "--repeats", "4", "--steps", "6")[0] == 0
+    assert vla_mbpo("bench", "policy", "--preset", "tiny_random", "--repeats", "4", "--steps", "6")[0] == 0
     repeats = 3 + 4  # with those that warm up
     assert len(calls) == repeats * (1 + 6 + 1)  # with the cache, without it, and encoding alone
 
@@ -114,6 +144,8 @@ def test_with_the_cache_an_observation_is_encoded_once(vla_mbpo: Run_, monkeypat
         (("--preset", "pi5"), "Unknown preset"),
         (("--steps", "0"), "Cannot measure steps 0"),
         (("--views", "4"), "Cannot measure"),
+        (("--preset", "tiny_random", "--views", "4"), "Cannot measure"),
+        (("--repeats", "0"), "Cannot measure"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(vla_mbpo: Run_, words: tuple[str, ...], told: str) -> None:

@@ -50,6 +50,38 @@ def test_imitation_and_then_trial_leave_policies_with_their_lineage(train: Run, 
     assert (ppo / "curve.csv").read_text().startswith("iteration,control_steps,episodes")
 
 
+def test_an_interrupted_imitation_goes_on_with_the_same_demonstrations(
+    train: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vla_mbpo_ros.algorithms.bc import _Trainer
+    from vla_mbpo_ros.sim.tabletop import Pool
+
+    words = ("--demos", "1", "--set", "steps=4", "batch=8", "log_every=2", "save_every=2")
+    whole = train("--out", str(tmp_path / "whole"), *words)[1]
+    advance = _Trainer.advance
+
+    def interrupted(self: Any) -> Any:
+        if self.step == 3:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_Trainer, "advance", interrupted)
+        assert train("--out", str(tmp_path / "parts"), *words)[0] == 130
+    with monkeypatch.context() as patched:
+        patched.delattr(Pool, "demonstrate")  # nothing is shown a second time
+        code, parts, _ = train("--out", str(tmp_path / "parts"), *words)
+    assert code == 0
+    assert parts["version"] == whole["version"]
+    assert parts["cost"] == whole["cost"]
+    code, told, _ = train("--out", str(tmp_path / "parts2"), *words, "--noise", "0.1")
+    assert code == 0
+    (tmp_path / "parts2" / "policy").rename(tmp_path / "elsewhere")
+    code, told, _ = train("--out", str(tmp_path / "parts2"), *words, "--noise", "0.2")
+    assert code == 2
+    assert "noise was 0.1, now 0.2" in told["error"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

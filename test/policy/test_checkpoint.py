@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
-from vla_mbpo_ros.errors import ConfigError, ContractError, UnknownName  # noqa: E402 (after the checks)
+from vla_mbpo_ros.errors import ConfigError, ContractError, NotFinite, UnknownName  # noqa: E402 (after the checks)
 from vla_mbpo_ros.policy.checkpoint import Lineage, hash_files, load_policy, save_policy  # noqa: E402
 from vla_mbpo_ros.policy.flow.config import FlowConfig  # noqa: E402
 from vla_mbpo_ros.policy.inspection import inspect  # noqa: E402
@@ -150,3 +150,92 @@ def test_inspection_needs_no_torch(saved: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50_000
+
+
+# ---- what a folder may be instead of a policy -----------------------------------------------------------------
+
+
+def rewrite(folder: Path, name: str, change: Callable[[Any], None]) -> None:
+    """Change a file of a policy as somebody would who knows of the hash, too."""
+    from safetensors.torch import load_file, save_file
+
+    if name.endswith(".safetensors"):
+        tensors = load_file(folder / name)
+        change(tensors)
+        save_file(tensors, str(folder / name))
+    else:
+        data = json.loads((folder / name).read_text())
+        change(data)
+        (folder / name).write_text(json.dumps(data))
+    found = hash_files(*(folder / part for part in ("weights.safetensors", "config.json", "stats.json")))
+    lineage = json.loads((folder / "lineage.json").read_text())
+    (folder / "lineage.json").write_text(json.dumps({**lineage, "hash": found}))
+
+
+@pytest.mark.parametrize("length", [5, 200, -100])
+def test_weights_that_are_cut_off_are_refused(saved: Path, length: int) -> None:
+    whole = (saved / "weights.safetensors").read_bytes()
+    (saved / "weights.safetensors").write_bytes(whole[:length])
+    for read in (load_policy, inspect):
+        with pytest.raises(ContractError, match=r"it has 5 bytes|length of a header|it is cut off"):
+            read(saved)
+
+
+@pytest.mark.parametrize("name", ["policy.pt", "pytorch_model.bin", "policy.pkl", "last.ckpt"])
+def test_a_pickle_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).write_bytes(b"\x80\x04")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(ContractError, match=f"{name} is a pickle, which runs a program"):
+            load_policy(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "error", "told"),
+    [
+        ("weights.safetensors", lambda w: w.pop("net.words.weight"), ContractError, "1 missing: net.words.weight"),
+        ("weights.safetensors", lambda w: w.update(more=torch.zeros(1)), ContractError, "1 unknown: more"),
+        (
+            "weights.safetensors",
+            lambda w: w.update({"net.action_in.bias": torch.zeros(3)}),
+            ContractError,
+            r"1 of another shape: net.action_in.bias \(3,\) instead of \(16,\)",
+        ),
+        (
+            "weights.safetensors",
+            lambda w: w["net.action_out.bias"].fill_(float("nan")),
+            NotFinite,
+            "are not finite: net.action_out.bias holds a NaN",
+        ),
+        (
+            "stats.json",
+            lambda s: s["state"].update({key: s["state"][key] * 3 for key in ("names", "zero", "scale")}),
+            ContractError,
+            "9 columns of state, the network takes 8",
+        ),
+        ("stats.json", lambda s: s["action"].update(scale=[1.0, 0.0, 1.0]), ContractError, "a scale that is not above"),
+        ("stats.json", lambda s: s["action"].update(names=["a"]), ContractError, "1 names, 3 zeros and 3 scales"),
+        ("config.json", lambda c: c.update(kind="pi5"), UnknownName, "Did you mean 'pi05'"),
+        ("config.json", lambda c: c["flow"].update(noise_dims=["d"]), UnknownName, "action dimension 'd'"),
+        ("config.json", lambda c: c["network"].update(horizon=0), ConfigError, "horizon"),
+    ],
+)
+def test_a_policy_that_does_not_fit_together_is_refused(
+    saved: Path, name: str, change: Callable[[Any], None], error: type[Exception], told: str
+) -> None:
+    rewrite(saved, name, change)
+    with pytest.raises(error, match=told):
+        load_policy(saved)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"Cannot read .*config\.json"):
+        load_policy(tmp_path)
+    with pytest.raises(ContractError, match=r"Cannot read .*config\.json"):
+        load_policy(tmp_path / "nowhere")
+    (tmp_path / "config.json").write_text("[1, 2")
+    with pytest.raises(ContractError, match="is not valid JSON"):
+        load_policy(tmp_path)
+    (tmp_path / "config.json").write_text("[1, 2]")
+    with pytest.raises(ContractError, match="holds a list"):
+        load_policy(tmp_path)

@@ -6,20 +6,27 @@
 
 All chance is keyed, so a training that was interrupted goes on bit for bit on the same device with the same number of
 threads. One observation is encoded once and used for several draws of noise and time: pictures are the dear part.
+
+Who learns: everything; with `frozen_trunk` what does not encode observations; with `lora_rank` adapters in what turns
+noise into actions, and the layers between it and the chunk. With several processes (`models/distributed.py`) each
+takes its part of every step's rows; result and saved state are those of one process, up to rounding.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vla_mbpo_ros.algorithms.bc_config import BFLOAT16, BcConfig, learning_rate
 from vla_mbpo_ros.algorithms.chunks import Batch, ChunkData, IntArray
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import (
@@ -30,38 +37,17 @@ from vla_mbpo_ros.algorithms.saved import (
     restore_optimiser,
     write_training,
 )
-from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError, NotFinite
+from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of, cut_like, whole
 from vla_mbpo_ros.models.flow import sample_time
+from vla_mbpo_ros.models.lora import adapt, merge
 from vla_mbpo_ros.models.randomness import mix
+from vla_mbpo_ros.policy.flow.net import VelocityNet
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 
 TRAINING, CURVE = "training", "curve.csv"
-FLOAT32, BFLOAT16 = "float32", "bfloat16"
-_ORDER, _NOISE = 1, 2  # streams of chance
-
-
-@dataclass(frozen=True)
-class BcConfig:
-    """Settings of behaviour cloning."""
-
-    steps: int = leaf(2500, "Optimiser steps.", low=1)
-    batch: int = leaf(128, "Rows in a step.", low=1)
-    draws: int = leaf(4, "Draws of noise and time for each row.", low=1, high=64)
-    lr: float = leaf(1e-3, "Highest learning rate.", low=0.0, high=1.0)
-    last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
-    warmup: int = leaf(100, "Steps until the highest learning rate.", low=0)
-    weight_decay: float = leaf(1e-4, "Weight decay of AdamW.", low=0.0, high=1.0)
-    clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
-    ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
-    precision: str = leaf(
-        FLOAT32, "What the trunk computes in; bfloat16 pays where the processor has it.", choices=(FLOAT32, BFLOAT16)
-    )
-    frozen_trunk: bool = leaf(False, "Leave what encodes observations as it is.")
-    seed: int = leaf(0, "Seed of everything random.", low=0)
-    log_every: int = leaf(50, "Steps between two rows of the curve.", low=1)
-    save_every: int = leaf(500, "Steps between two saved states.", low=1)
+_ORDER, _NOISE, _ADAPTERS, _HELD_OUT = 1, 2, 3, 4  # streams of chance
 
 
 def train_bc(
@@ -71,31 +57,59 @@ def train_bc(
     folder: Path | None = None,  # where the curve and the state go; what is there goes on
     watch: Watch | None = None,
     until: int | None = None,  # stop after this many steps, as an interruption would
+    held_out: ChunkData | None = None,  # the loss of the moving average on these is in the curve
+    team: Team = ALONE,
 ) -> FlowPolicy:
     """Train `policy` in place; it ends as the moving average."""
     if not len(data):
         raise ContractError("There is no row to learn from.", "Collect at least one demonstration that succeeds.")
-    trainer = _Trainer(policy, data, cfg)
+    trainer = _Trainer(policy, data, cfg, held_out, team)
     if folder is not None and (folder / TRAINING).exists():
         trainer.restore(folder / TRAINING)
-    with Log(folder / CURVE if folder else None, "step", trainer.step, watch) as log:
+    curve = folder / CURVE if folder and team.leads else None
+    with Log(curve, "step", trainer.step, watch if team.leads else None) as log:
         last = min(cfg.steps, until if until is not None else cfg.steps)
         while trainer.step < last:
             row = trainer.advance()
             if trainer.step % cfg.log_every == 0 or trainer.step == cfg.steps:
-                log.write(row)
+                log.write({**row, **trainer.look_at_held_out()})
             if folder is not None and (trainer.step % cfg.save_every == 0 or trainer.step == last):
                 trainer.save(folder / TRAINING)
     return trainer.finish()
 
 
+class BcLoss(nn.Module):
+    """Observations and chunks to a loss, in one forward pass: sharded weights are brought together once for both."""
+
+    def __init__(self, policy: FlowPolicy, half: bool) -> None:
+        super().__init__()
+        self.policy, self._bfloat16 = policy, half
+
+    def forward(self, batch: Batch, eps: Tensor, t: Tensor) -> Tensor:
+        """eps (draws, B, K, D) and t (draws, B) -> a number."""
+        draws = len(eps)
+        with torch.autocast(self.policy.device.type, torch.bfloat16, enabled=self._bfloat16):
+            prefix = self.policy.encode_inputs(batch.inputs, batch.states)
+        rows = list(range(len(batch.actions))) * draws
+        actions = batch.actions.repeat(draws, 1, 1)
+        weight = None if batch.weight is None else batch.weight.repeat(draws, 1, 1)
+        eps, t = eps.flatten(0, 1).to(actions), t.flatten().to(actions)
+        return self.policy.flow_loss(prefix.select(rows), actions, eps, t, weight).mean()
+
+
 class _Trainer:
     """One training, step by step."""
 
-    def __init__(self, policy: FlowPolicy, data: ChunkData, cfg: BcConfig) -> None:
-        self.policy, self.data, self.cfg, self.step = policy, data, cfg, 0
-        policy.freeze_trunk(cfg.frozen_trunk)
-        self._learning = [p for p in policy.net.parameters() if p.requires_grad]
+    def __init__(
+        self, policy: FlowPolicy, data: ChunkData, cfg: BcConfig, held_out: ChunkData | None, team: Team
+    ) -> None:
+        self.data, self.held_out, self.cfg, self.team, self.step = data, held_out, cfg, team, 0
+        choose_learning(policy, cfg)
+        # A sharded policy cannot be made whole again: what was given waits for the result, out of the device's memory.
+        self._given, self.policy = policy, policy if team.mesh is None else copy.deepcopy(policy)
+        self._loss = BcLoss(self.policy, cfg.precision == BFLOAT16)
+        team.shard(self._loss, blocks_of(self.policy.net))
+        self._learning = [p for p in self.policy.net.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(self._learning, lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
         self._average = [p.detach().clone() for p in self._learning]
         self._order: tuple[int, IntArray] = (-1, np.zeros(0, dtype=np.int64))
@@ -106,57 +120,77 @@ class _Trainer:
         rate = learning_rate(self.step, self.cfg)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        loss = self._loss(self.data.batch(self._rows()))
+        mine = self.team.share(self.cfg.batch)
+        loss = self._loss_of(self.data, self._rows()[mine], self._chance(_NOISE, self.step, self.cfg.batch), mine)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = float(nn.utils.clip_grad_norm_(self._learning, self.cfg.clip))
+        norm = float(whole(nn.utils.clip_grad_norm_(self._learning, self.cfg.clip)).detach())
+        told = self.team.mean(loss.detach())
         if not math.isfinite(norm):
-            raise NotFinite(f"The loss is {float(loss.detach())} at step {self.step}.", "Give a lower learning rate.")
+            raise NotFinite(f"The loss is {told} at step {self.step}.", "Give a lower learning rate.")
         self._optimiser.step()
         self.step += 1
         self._follow()
         seconds = time.perf_counter() - self._began
-        return {"step": self.step, "loss": float(loss.detach()), "lr": rate, "gradient": norm, "seconds": seconds}
+        return {"step": self.step, "loss": told, "lr": rate, "gradient": norm, "seconds": seconds}
+
+    @torch.no_grad()
+    def look_at_held_out(self) -> dict[str, float]:
+        """The moving average's loss on at most a batch of rows that nobody learns from; always the same noise."""
+        if self.held_out is None:
+            return {}
+        count = min(len(self.held_out), self.cfg.batch)
+        rows = np.linspace(0, len(self.held_out) - 1, count).round().astype(np.int64)
+        with self._as_average():
+            loss = self._loss_of(self.held_out, rows, self._chance(_HELD_OUT, 0, count), slice(None))
+        return {"held_out": float(loss)}
 
     def finish(self) -> FlowPolicy:
-        """The policy with the averaged weights."""
+        """The policy with the averaged weights and ordinary layers."""
         with torch.no_grad():
             for parameter, average in zip(self._learning, self._average, strict=True):
                 parameter.copy_(average)
-        self.policy.freeze_trunk(False)
-        return self.policy
+            if self.policy is not self._given:
+                learnt = dict(self.policy.named_parameters())
+                for name, parameter in self._given.named_parameters():
+                    parameter.copy_(whole(learnt[name]))
+        merge(self._given)
+        self._given.requires_grad_(True)
+        return self._given
 
     def save(self, folder: Path) -> None:
         average = {f"average.{index}": value for index, value in enumerate(self._average)}
         memory = optimiser_tensors(self._optimiser, "optimiser")
-        tensors = {**module_tensors(self.policy, "policy"), **average, **memory}
-        write_training(folder, tensors, {"config": nested(self.cfg), "step": self.step, "rows": len(self.data)})
+        tensors = self.team.gather({**module_tensors(self.policy, "policy"), **average, **memory})
+        if self.team.leads:
+            write_training(folder, tensors, {"config": nested(self.cfg), "step": self.step, "rows": len(self.data)})
 
     def restore(self, folder: Path) -> None:
         tensors, state = read_training(folder, nested(self.cfg))
         if state["rows"] != len(self.data):
             cause = f"The training in {folder} learnt from {state['rows']} rows, now there are {len(self.data)}."
             raise ContractError(cause, "Give the same demonstrations again.")
-        restore_module(self.policy, "policy", tensors)
-        restore_optimiser(self._optimiser, "optimiser", tensors)
+        restore_module(self.policy, "policy", self._cut(tensors))
+        restore_optimiser(self._optimiser, "optimiser", self._cut(tensors))
         for index, average in enumerate(self._average):
-            average.copy_(tensors[f"average.{index}"])
+            average.copy_(cut_like(average, tensors[f"average.{index}"]))
         self.step = int(state["step"])
 
     # ---- inside -----------------------------------------------------------------------------------------
 
-    def _loss(self, batch: Batch) -> Tensor:
-        """Of `draws` draws a row."""
-        half = self.cfg.precision == BFLOAT16
-        with torch.autocast(self.policy.device.type, torch.bfloat16, enabled=half):
-            prefix = self.policy.encode_inputs(batch.inputs, batch.states)
-        rows = list(range(len(batch.actions))) * self.cfg.draws
-        actions = batch.actions.repeat(self.cfg.draws, 1, 1)
-        weight = None if batch.weight is None else batch.weight.repeat(self.cfg.draws, 1, 1)
-        generator = torch.Generator().manual_seed(mix(self.cfg.seed, _NOISE, self.step))
-        eps = torch.randn(actions.shape, generator=generator).to(actions)
-        t = sample_time(torch.rand(len(actions), generator=generator)).to(actions)
-        return self.policy.flow_loss(prefix.select(rows), actions, eps, t, weight).mean()
+    def _loss_of(self, data: ChunkData, rows: IntArray, chance: tuple[Tensor, Tensor], mine: slice) -> Tensor:
+        """Of these rows; of `chance`, which is for the whole batch, `mine` is theirs."""
+        eps, t = chance
+        result: Tensor = self._loss(data.batch(rows).to(self.policy.device), eps[:, mine], t[:, mine])
+        return result
+
+    def _chance(self, stream: int, step: int, rows: int) -> tuple[Tensor, Tensor]:
+        """Noise (draws, rows, K, D) and moments (draws, rows)."""
+        generator = torch.Generator().manual_seed(mix(self.cfg.seed, stream, step))
+        net = cast(VelocityNet, self.policy.net)
+        eps = torch.randn(self.cfg.draws * rows, net.horizon, net.action_dim, generator=generator)
+        t = sample_time(torch.rand(self.cfg.draws * rows, generator=generator))
+        return eps.reshape(self.cfg.draws, rows, *eps.shape[1:]), t.reshape(self.cfg.draws, rows)
 
     def _rows(self) -> IntArray:
         """(B,) of this step; the rows of an epoch are a shuffle of all, and a step may reach into the next one."""
@@ -170,19 +204,40 @@ class _Trainer:
             self._order = epoch, shuffled.astype(np.int64)
         return int(self._order[1][offset])
 
+    @torch.no_grad()
     def _follow(self) -> None:
         """The average comes nearer; early on faster, or it would remember the random start."""
         keep = min(self.cfg.ema, (1.0 + self.step) / (10.0 + self.step)) if self.cfg.ema else 0.0
-        with torch.no_grad():
-            torch._foreach_lerp_(self._average, [p.detach() for p in self._learning], 1.0 - keep)
+        torch._foreach_lerp_(self._average, [p.detach() for p in self._learning], 1.0 - keep)
+
+    @contextmanager
+    def _as_average(self) -> Iterator[None]:
+        """With the weights that will act; afterwards those that learn are back."""
+        kept = [parameter.detach().clone() for parameter in self._learning]
+        try:
+            for parameter, average in zip(self._learning, self._average, strict=True):
+                parameter.copy_(average)
+            yield
+        finally:
+            for parameter, learnt in zip(self._learning, kept, strict=True):
+                parameter.copy_(learnt)
+
+    def _cut(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Whole tensors of a saved training as this process keeps them."""
+        patterns = {f"policy.{name}": value for name, value in self.policy.state_dict().items()}
+        for index, parameter in enumerate(self._learning):
+            patterns |= {f"optimiser.{index}.{name}": parameter for name in ("exp_avg", "exp_avg_sq")}
+        return {
+            name: cut_like(patterns[name], tensor) if name in patterns else tensor for name, tensor in tensors.items()
+        }
 
 
-def learning_rate(step: int, cfg: BcConfig) -> float:
-    """Up in a line, then down along half a cosine."""
-    if step < cfg.warmup:
-        return cfg.lr * (step + 1) / cfg.warmup
-    share = (step - cfg.warmup) / max(cfg.steps - cfg.warmup, 1)
-    return cfg.lr * (cfg.last_lr + (1.0 - cfg.last_lr) * 0.5 * (1.0 + math.cos(math.pi * share)))
+def choose_learning(policy: FlowPolicy, cfg: BcConfig) -> None:
+    """Mark what learns, and put adapters in."""
+    policy.freeze_trunk(cfg.frozen_trunk or cfg.lora_rank > 0)
+    if cfg.lora_rank:
+        net = cast(VelocityNet, policy.net)
+        adapt(net.adaptable(), cfg.lora_rank, cfg.lora_alpha, mix(cfg.seed, _ADAPTERS))
 
 
 def lineage_config(cfg: BcConfig, more: Mapping[str, object]) -> dict[str, object]:

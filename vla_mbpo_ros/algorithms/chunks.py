@@ -5,7 +5,7 @@ data.batch([5, 2, 9]) ──> Inputs (3), actions (3, K, D) normalised, weight (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vla_mbpo_ros.errors import ContractError, NotFinite
+from vla_mbpo_ros.models import tree
 from vla_mbpo_ros.policy.flow.net import Inputs
 from vla_mbpo_ros.policy.flow.normalisation import QUANTILE, Columns, Normalisation
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
@@ -34,6 +35,10 @@ class Batch:
     states: FloatArray  # (B, N) in the robot's units, for policies whose actions are relative to it
     actions: Tensor  # (B, K, D) normalised
     weight: Tensor | None = None  # (B, K, D) what counts; None: everything
+
+    def to(self, device: torch.device | str) -> Batch:
+        weight = None if self.weight is None else self.weight.to(device)
+        return replace(self, inputs=tree.move(self.inputs, device), actions=self.actions.to(device), weight=weight)
 
 
 class ChunkData(Protocol):

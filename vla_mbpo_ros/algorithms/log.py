@@ -30,7 +30,7 @@ class Log:
                 writer = csv.DictWriter(file, self._columns)
                 writer.writeheader()
                 writer.writerows(kept)
-        self._board = _board(path.parent)
+        self._board = _board(path.parent, after + 1)
         self._key = key
 
     def __enter__(self) -> Log:
@@ -67,9 +67,10 @@ def read_log(path: Path) -> list[dict[str, str]]:
         raise ConfigError(f"Cannot read {path}: {error.strerror}.", "Give the folder of a training.") from error
 
 
-def _board(folder: Path) -> Any:
+def _board(folder: Path, first: int) -> Any:
+    """What an interrupted run has shown from step `first` on is hidden."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=first if first > 0 else None)

@@ -1,41 +1,49 @@
-"""`vla-mbpo train policy`: a policy for the tabletop, by imitation or by trial in the simulator."""
+"""`vla-mbpo train policy`: by imitation of bags or of the tabletop's experts, or by trial in the simulator."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vla_mbpo_ros.cli.common import new_command
 from vla_mbpo_ros.cli.output import emit
-from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.errors import ConfigError
-
-if TYPE_CHECKING:
-    from vla_mbpo_ros.evaluation.tabletop_eval import Result
-    from vla_mbpo_ros.policy.flow.policy import FlowPolicy
-    from vla_mbpo_ros.sim.tabletop import Pool
 
 SFT, ONLINE_PPO = "sft", "online_ppo"
 POLICY = "policy"
-_DEMO_SEEDS = 10_000  # between the demonstrations of two seeds
-_DOC = "Train a policy on the tabletop: by imitation (sft), or by trial in the simulator from there (online_ppo)."
+_DOC = (
+    "Train a policy: by imitation (sft) of recorded bags (--data) or of the tabletop's experts, or by trial on the "
+    "tabletop (online_ppo)."
+)
 _MORE = "OUT gets the policy, the curve as CSV, and what is needed to go on. An interrupted sft goes on where it was."
 
 
 def add(names: Any) -> None:
     parser = new_command(names, "policy", _DOC, run, _MORE)
     parser.add_argument("--algorithm", choices=(SFT, ONLINE_PPO), default=SFT, help=f"default: {SFT}")
-    parser.add_argument("--task", nargs="+", default=["all"], metavar="TASK", help="tasks (default: all)")
-    parser.add_argument("--demos", type=int, default=20, help="demonstrations a task (default: 20)")
-    parser.add_argument("--noise", type=float, default=0.3, help="how much they are disturbed (default: 0.3)")
     parser.add_argument("--parent", type=Path, metavar="FOLDER", help="policy to begin with (default: a new one)")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder of the training")
-    parser.add_argument("--evaluate", type=int, default=304, metavar="N", help="episodes at the end (default: 304)")
-    parser.add_argument("--workers", type=int, default=2, help="simulator processes (default: 2)")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change settings, such as lr=0.0005")
+    text = "change settings, such as lr=0.0005"
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=text)
+    bags = parser.add_argument_group("from bags")
+    bags.add_argument("--data", nargs="+", type=Path, default=[], metavar="FOLDER", help="folders of bags")
+    bags.add_argument("--policy", choices=("tiny",), default="tiny", help="kind of a new policy (default: tiny)")
+    bags.add_argument("--horizon", type=int, help="steps in a chunk of a new policy (default: 16)")
+    bags.add_argument("--image-size", type=int, help="side of a new policy's images (default: 64)")
+    bags.add_argument("--held-out", type=float, default=0.1, help="share of episodes to test with (default: 0.1)")
+    bags.add_argument("--outcomes", nargs="+", default=["success"], help="which episodes (default: success)")
+    bags.add_argument("--stride", type=int, default=1, help="learn from every so many-th row (default: 1)")
+    bags.add_argument("--cache", type=Path, metavar="FOLDER", help="where decoded images go (default: FOLDER/.cache)")
+    bags.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where it learns (default: cpu)")
+    table = parser.add_argument_group("on the tabletop")
+    table.add_argument("--task", nargs="+", default=["all"], metavar="TASK", help="tasks (default: all)")
+    table.add_argument("--demos", type=int, default=20, help="demonstrations a task (default: 20)")
+    table.add_argument("--noise", type=float, default=0.3, help="how much they are disturbed (default: 0.3)")
+    table.add_argument("--evaluate", type=int, default=304, metavar="N", help="episodes at the end (default: 304)")
+    table.add_argument("--workers", type=int, default=2, help="simulator processes (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,101 +51,17 @@ def run(args: argparse.Namespace) -> int:
 
     need("torch")
     _check(args)
-    result = _train(args)
-    emit(args, {"ok": True, **result}, lambda: _show(result))
+    if args.data:
+        from vla_mbpo_ros.cli.train_policy_bags import show, train
+    else:
+        from vla_mbpo_ros.cli.train_policy_tabletop import show, train
+    result = train(args)
+    if result is not None:  # of several processes one speaks
+        emit(args, {"ok": True, **result}, lambda: show(result))
     return 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    if (args.out / POLICY).exists():
-        raise ConfigError(f"{args.out / POLICY} exists already, not overwriting.", "Give another folder.")
-    if args.demos < 1 or args.seed < 0:
-        raise ConfigError(
-            f"{args.demos} demonstrations, seed {args.seed}.", "Give demonstrations from 1, seeds from 0."
-        )
-    if args.algorithm == ONLINE_PPO and args.parent is None:
-        cure = "Train one with --algorithm sft first, and give its folder as --parent."
-        raise ConfigError("online_ppo begins with a policy, and none was given.", cure)
-
-
-def _train(args: argparse.Namespace) -> dict[str, Any]:
-    from vla_mbpo_ros.algorithms.tabletop import resolve_tasks
-    from vla_mbpo_ros.evaluation.tabletop_eval import compare, evaluate
-    from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy
-    from vla_mbpo_ros.sim.tabletop import Pool
-
-    tasks = resolve_tasks(args.task)
-    learn = _sft if args.algorithm == SFT else _online_ppo
-    with Pool(args.workers) as pool:
-        policy, before, told, cost = learn(args, pool, tasks)
-        after = evaluate(policy, pool, tasks, args.evaluate)
-    parent = before.version if before else ""
-    written = save_policy(policy, args.out / POLICY, Lineage(parent=parent, config=told))
-    gain = compare(before.result, after) if before else None
-    return {
-        "policy": str(args.out / POLICY),
-        "version": written.version,
-        "algorithm": args.algorithm,
-        "success": after.to_json(),
-        "gain": vars(gain) if gain else None,
-        "cost": cost,
-    }
-
-
-class _Before:
-    """Where online learning began."""
-
-    def __init__(self, version: str, result: Result) -> None:
-        self.version, self.result = version, result
-
-
-_Learnt = tuple["FlowPolicy", "_Before | None", dict[str, Any], dict[str, Any]]
-
-
-def _sft(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
-    from vla_mbpo_ros.algorithms.bc import BcConfig, lineage_config, train_bc
-    from vla_mbpo_ros.algorithms.chunks import DemonstrationChunks
-    from vla_mbpo_ros.algorithms.tabletop import make_policy_for
-    from vla_mbpo_ros.policy.checkpoint import load_policy
-    from vla_mbpo_ros.robots.tabletop import TABLETOP
-    from vla_mbpo_ros.sim.tabletop import collect
-
-    cfg = _changed(BcConfig(seed=args.seed), args)
-    first = args.seed * _DEMO_SEEDS
-    demos = collect(tasks, range(first, first + args.demos), args.noise, pool=pool, stride=5).successful()
-    policy = load_policy(args.parent) if args.parent else make_policy_for(demos, seed=args.seed)
-    data = DemonstrationChunks(demos, policy, TABLETOP)
-    with Bar("sft", cfg.steps, "step", ("loss",), quiet=args.json) as bar:
-        train_bc(policy, data, cfg, args.out, bar.see)
-    cost = {"demonstrations": len(demos.tasks), "rows": len(data), "control_steps": pool.ledger.steps}
-    told = lineage_config(cfg, {"tasks": list(tasks), "demos": args.demos, "noise": args.noise})
-    return policy, None, told, cost
-
-
-def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
-    from vla_mbpo_ros.algorithms.online_ppo import OnlinePpoConfig, lineage_config, train_online_ppo
-    from vla_mbpo_ros.evaluation.tabletop_eval import evaluate
-    from vla_mbpo_ros.policy.checkpoint import load_policy
-
-    cfg = _changed(OnlinePpoConfig(seed=args.seed), args)
-    policy = load_policy(args.parent)
-    before = _Before(policy.version, evaluate(policy, pool, tasks, args.evaluate))
-    last: dict[str, float] = {}
-    with Bar("online_ppo", cfg.iterations, "iteration", ("success", "kl"), quiet=args.json) as bar:
-
-        def watch(row: Mapping[str, float]) -> None:
-            last.update(row)
-            bar.see(row)
-
-        def success(now: FlowPolicy) -> float:
-            return evaluate(now, pool, tasks, args.evaluate).overall.share
-
-        train_online_ppo(policy, pool, tasks, cfg, args.out, watch, success)
-    cost = {name: last[name] for name in ("control_steps", "episodes", "seconds")}
-    return policy, before, lineage_config(cfg, {"tasks": list(tasks)}), cost
-
-
-def _changed(cfg: Any, args: argparse.Namespace) -> Any:
+def changed(cfg: Any, args: argparse.Namespace) -> Any:
     """With what --set says."""
     from vla_mbpo_ros.config_io import update
 
@@ -150,6 +74,30 @@ def _changed(cfg: Any, args: argparse.Namespace) -> Any:
     return update(cfg, changes, "--set")
 
 
+def load_parent(path: Path, device: str = "cpu", dtype: str = "") -> Any:
+    """A policy to begin with; ConfigError if it is none of ours."""
+    from vla_mbpo_ros.policy.checkpoint import is_ours, load_policy
+
+    if not is_ours(path):
+        cause = f"{path} is no policy of this package."
+        raise ConfigError(cause, "Bring a checkpoint of openpi or lerobot in first: `vla-mbpo policy import`.")
+    return load_policy(path, device, dtype)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if (args.out / POLICY).exists():
+        raise ConfigError(f"{args.out / POLICY} exists already, not overwriting.", "Give another folder.")
+    if args.seed < 0:
+        raise ConfigError(f"The seed is {args.seed}.", "Give a whole number from 0 on.")
+    if args.algorithm == ONLINE_PPO and args.data:
+        raise ConfigError("online_ppo tries in the simulator, and --data gives bags.", "Leave one of the two out.")
+    if args.algorithm == ONLINE_PPO and args.parent is None:
+        cure = "Train one with --algorithm sft first, and give its folder as --parent."
+        raise ConfigError("online_ppo begins with a policy, and none was given.", cure)
+    if not args.data and args.demos < 1:
+        raise ConfigError(f"{args.demos} demonstrations were asked for.", "Give a number from 1 on.")
+
+
 def _value(text: str) -> Any:
     import yaml
 
@@ -159,15 +107,5 @@ def _value(text: str) -> Any:
         raise ConfigError(f"--set cannot read the value '{text}'.", "Give a number, true, false or a word.") from error
 
 
-def _show(result: Mapping[str, Any]) -> None:
-    print(f"{result['version']} in {result['policy']}")
-    for name, found in result["success"].items():
-        print(
-            f"  {name:<12} {found['success']:>6.1%}  ({found['low']:.1%} to {found['high']:.1%}, {found['episodes']})"
-        )
-    if result["gain"]:
-        gain = result["gain"]
-        print(
-            f"  gain {gain['mean']:+.1%} (standard error {gain['error']:.1%}, {gain['won']} won, {gain['lost']} lost)"
-        )
-    print("  cost " + ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in result["cost"].items()))
+def show_cost(cost: Mapping[str, float]) -> None:
+    print("  cost " + ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in cost.items()))

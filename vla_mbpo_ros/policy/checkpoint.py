@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from vla_mbpo_ros import __version__
 from vla_mbpo_ros.config_io import build, nested
-from vla_mbpo_ros.errors import ConfigError, ContractError
+from vla_mbpo_ros.errors import ConfigError, ContractError, NotFinite
 from vla_mbpo_ros.models.need import need
 from vla_mbpo_ros.policy.flow.config import FlowConfig, InputConfig
 from vla_mbpo_ros.policy.flow.normalisation import Normalisation, from_json
@@ -88,13 +88,14 @@ def save_policy(policy: FlowPolicy, folder: Path, lineage: Lineage) -> Lineage:
 
 def load_policy(folder: Path, device: str = "cpu", dtype: str = "") -> FlowPolicy:
     """A policy as `save_policy` wrote it. `dtype` is one of DTYPES; empty keeps what was saved."""
+    _refuse_pickles(folder)
     about, normalisation, lineage = read_description(folder), read_stats(folder), read_lineage(folder)
     normalisation.check_kind(about.statistics, about.kind)
+    weights = read_header(folder / WEIGHTS)
     if lineage.hash != hash_files(*(folder / name for name in (WEIGHTS, CONFIG, STATS))):
         cause = f"{folder} is not what was saved: a file was damaged or changed by hand."
         raise ContractError(cause, "Copy it again, or load another policy.")
     policy = assemble(about, normalisation, lineage.version, _tokenizer_file(folder, about), str(folder))
-    weights = read_header(folder / WEIGHTS)
     fill(policy, weights, own_names(policy, weights, str(folder)), device, dtype)
     return policy
 
@@ -126,6 +127,9 @@ def fill(policy: FlowPolicy, weights: Weights, names: Mapping[str, str], device:
     state = {}
     for ours, theirs in names.items():
         tensor = load(weights, {ours: theirs}, device)[ours]
+        if not bool(torch.isfinite(tensor).all()):
+            cause = f"The weights in {weights.path} are not finite: {theirs} holds a NaN or an infinity."
+            raise NotFinite(cause, "They are broken: load others.")
         state[ours] = tensor.to(wanted[ours]) if dtype else tensor
     missing = [name for name in wanted if name not in names]
     policy.load_state_dict({**{name: policy.state_dict()[name] for name in missing}, **state}, assign=True)
@@ -204,6 +208,14 @@ def _write(policy: FlowPolicy, half: Path, lineage: Lineage) -> Lineage:
     )
     _write_json(half / LINEAGE, asdict(written))
     return written
+
+
+def _refuse_pickles(folder: Path) -> None:
+    """Whoever gives a pickle, or a folder of them, is told so, and not that a file is missing."""
+    refuse_pickle(folder)
+    if not is_ours(folder) and folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            refuse_pickle(path)
 
 
 def _tokenizer_file(folder: Path, about: Description) -> str | Path:

@@ -29,14 +29,19 @@ def resize_with_pad(image: Tensor, size: int, antialias: bool) -> Tensor:
     height, width = image.shape[1:]
     if (height, width) == (size, size):
         return image
-    ratio = max(width / size, height / size)
-    inner = (int(height / ratio), int(width / ratio))
+    inner = fitted(height, width, size)
     small = F.interpolate(image[None], size=inner, mode="bilinear", align_corners=False, antialias=antialias)[0]
     if antialias:  # as image libraries do it, which give whole numbers
         small = small.round()
     top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
     around = (left, size - inner[1] - left, top, size - inner[0] - top)
     return F.pad(small.clamp(0.0, 255.0), around)
+
+
+def fitted(height: int, width: int, size: int) -> tuple[int, int]:
+    """(height, width) of an image inside of a square of that size."""
+    ratio = max(width / size, height / size)
+    return int(height / ratio), int(width / ratio)
 
 
 def to_network(image: ImageArray, size: int, antialias: bool) -> Tensor:

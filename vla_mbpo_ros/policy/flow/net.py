@@ -51,3 +51,7 @@ class VelocityNet(Protocol):
     def trunk(self) -> list[nn.Module]:
         """The modules that `encode` uses; frozen, a prefix stays valid while the rest learns."""
         ...
+
+    def adaptable(self) -> list[nn.Module]:
+        """The modules that turn noise into actions: whose linear layers get low-rank adapters (`models/lora.py`)."""
+        ...

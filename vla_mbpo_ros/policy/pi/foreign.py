@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 OPENPI, LEROBOT = "openpi", "lerobot"
 FILE = "model.safetensors"
 _IMAGES = "observation.images."
-_HORIZONS = ("chunk_size", "action_horizon")  # lerobot's name, openpi's
-_CAMERAS = dict(zip(SLOTS, ("head", "left_wrist", "right_wrist"), strict=True))
+HORIZONS = ("chunk_size", "action_horizon")  # lerobot's name, openpi's
+CAMERAS = dict(zip(SLOTS, ("head", "left_wrist", "right_wrist"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Foreign:
     relative: tuple[str, ...] = ()  # actions relative to the state of that name
     assets: str = ""  # openpi: whose statistics, if there are several
     statistics: str = ""  # the kind that these weights have learnt with, where it is not the usual one of their kind
+    normalisation: Normalisation | None = None  # instead of the checkpoint's own: weights about to learn another robot
     flow: FlowConfig = field(default_factory=FlowConfig)
 
 
@@ -85,7 +86,7 @@ def look(path: Path, horizon: int = 0) -> Found:
         raise ContractError(f"{weights.path} is no pi0 or pi0.5: its weights are {some} …", "Give another checkpoint.")
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     said = str(config.get("type", ""))
-    steps = horizon or next((int(config[key]) for key in _HORIZONS if key in config), 0)
+    steps = horizon or next((int(config[key]) for key in HORIZONS if key in config), 0)
     network = sizes_of(weights.shapes, steps or PiConfig().horizon, str(path))
     if said in KINDS and said != network.kind:
         raise ContractError(f"{folder / 'config.json'} says {said}, the weights are {network.kind}.", "Mend one.")
@@ -96,6 +97,9 @@ def look(path: Path, horizon: int = 0) -> Found:
 def stats_of(found: Found, told: Foreign) -> Normalisation:
     """Its statistics, of the kind that this network needs."""
     kind = told.statistics or STATISTICS[found.network.kind]
+    if told.normalisation is not None:
+        told.normalisation.check_kind(kind, found.network.kind)
+        return told.normalisation
     names = (told.state_names, told.action_names)
     if found.layout == OPENPI:
         return openpi_stats(found.folder, kind, told.assets, *names)
@@ -124,7 +128,7 @@ def _check_told(found: Found, told: Foreign) -> None:
     if not str(told.tokenizer):
         cause = f"{found.folder} has no tokenizer, no such checkpoint has."
         raise ConfigError(cause, "Give the path of PaliGemma's sentencepiece file (`tokenizer`).")
-    if not told.horizon and not any(key in found.config for key in _HORIZONS):
+    if not told.horizon and not any(key in found.config for key in HORIZONS):
         cause = f"{found.folder} does not say how many steps its chunks have."
         raise ConfigError(cause, "Say it (`horizon`): 50 for most, 10 for LIBERO.")
     if found.config.get("use_relative_actions") and not told.relative:
@@ -132,13 +136,13 @@ def _check_told(found: Found, told: Foreign) -> None:
 
 
 def _inputs(found: Found, told: Foreign) -> InputConfig:
-    slots = _slots(found)
+    slots = slots_of(found)
     for slot in told.cameras:
         if slot not in slots:
             raise UnknownName("image slot", slot, slots, str(found.folder))
     kind = found.network.kind
     return InputConfig(
-        cameras={slot: told.cameras.get(slot, _CAMERAS.get(slot, slot)) for slot in slots},
+        cameras={slot: told.cameras.get(slot, CAMERAS.get(slot, slot)) for slot in slots},
         image_size=found.network.vision.image,
         antialias=found.layout == OPENPI,
         missing_camera=MASK,
@@ -149,7 +153,7 @@ def _inputs(found: Found, told: Foreign) -> InputConfig:
     )
 
 
-def _slots(found: Found) -> tuple[str, ...]:
+def slots_of(found: Found) -> tuple[str, ...]:
     """The image slots in the order that the network has learnt."""
     features = found.config.get("input_features")
     if found.layout == OPENPI or not isinstance(features, dict):

@@ -22,7 +22,7 @@ from vla_mbpo_ros.policy.weights import read_header, refuse_pickle
 
 Names = Sequence[str]
 PREPROCESSOR = "policy_preprocessor.json"
-_OPENPI_EPS = 1e-6
+OPENPI_EPS, LEROBOT_EPS = 1e-6, 1e-8  # what they add to a spread, so that nothing is divided by 0
 _NEEDED = {QUANTILE: ("q01", "q99"), Z_SCORE: ("mean", "std")}
 _MODES = {"QUANTILES": QUANTILE, "MEAN_STD": Z_SCORE}
 
@@ -37,7 +37,7 @@ def openpi_stats(folder: Path, kind: str, assets: str, state_names: Names, actio
         columns = data.get(key)
         if not isinstance(columns, dict):
             raise ContractError(f"{path} has no statistics of '{key}', only of {', '.join(data)}.", _CURE)
-        parts.append(_columns(columns, kind, _OPENPI_EPS, names, "needed are", f"{path} ({what})", what))
+        parts.append(_columns(columns, kind, OPENPI_EPS, names, "needed are", f"{path} ({what})", what))
     return Normalisation(kind, *parts)
 
 
@@ -50,7 +50,7 @@ def lerobot_stats(folder: Path, state_names: Names, action_names: Names) -> Norm
     config = step.get("config", {})
     mode = _mode(config.get("norm_map", {}), path)
     tensors = _stats_file(folder, step, path)
-    eps = float(config.get("eps", 1e-8))
+    eps = float(config.get("eps", LEROBOT_EPS))
     parts = []
     for key, names, what in (("observation.state", state_names, "state"), ("action", action_names, "action")):
         found = {name.rsplit(".", 1)[1]: value for name, value in tensors.items() if name.rsplit(".", 1)[0] == key}

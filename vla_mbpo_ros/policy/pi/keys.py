@@ -22,7 +22,7 @@ _PALI = _BOTH + "paligemma.model."
 WORDS = _PALI + "language_model.embed_tokens.weight"
 TIED_WORDS = _BOTH + "paligemma.lm_head.weight"
 UNUSED = _BOTH + "gemma_expert.lm_head.weight"
-_HEADS, _VISION_HEADS = 8, 16  # of every public variant; shapes alone do not tell them
+HEADS, VISION_HEADS = 8, 16  # of every public variant; shapes alone do not tell them
 
 _ROOMS = {  # of our names -> of theirs
     "vision.patch": _PALI + "vision_tower.embeddings.patch_embedding",
@@ -75,6 +75,12 @@ def their_name(ours: str, kind: str) -> str:
     return _ROOMS[room] + ".".join(parts.get(part, part) if layered else part for part in rest)
 
 
+def public_name(ours: str, kind: str) -> str:
+    """As today's programs write it. Of the two tables of words, which are one, the first in the alphabet is kept."""
+    theirs = their_name(ours, kind)
+    return TIED_WORDS if theirs == WORDS else theirs.replace("vision_tower.", "vision_tower.vision_model.")
+
+
 def plain_name(theirs: str) -> str:
     """Without what only the writing program put there."""
     return theirs.removeprefix("model.").replace("vision_tower.vision_model.", "vision_tower.")
@@ -90,7 +96,7 @@ def sizes_of(shapes: Mapping[str, Shape], horizon: int, where: str = "The checkp
     vision, language, expert = (_ROOMS[room] for room in ("vision.layers", "language", "expert"))
     width, _, patch, _ = found.of(_ROOMS["vision.patch"] + ".weight", 4)
     side = round(found.of(_ROOMS["vision.place"] + ".weight", 2)[0] ** 0.5)
-    head_dim = found.of(f"{language}.layers.0.self_attn.q_proj.weight", 2)[0] // _HEADS
+    head_dim = found.of(f"{language}.layers.0.self_attn.q_proj.weight", 2)[0] // HEADS
     words = WORDS if WORDS in found.shapes else TIED_WORDS
     vocabulary, trunk_width = found.of(words, 2)
     expert_width, action_dim = found.of("action_in_proj.weight", 2)
@@ -100,14 +106,14 @@ def sizes_of(shapes: Mapping[str, Shape], horizon: int, where: str = "The checkp
         action_dim=action_dim,
         vocabulary=vocabulary,
         depth=found.layers(language + ".layers"),
-        heads=_HEADS,
+        heads=HEADS,
         kv_heads=max(1, found.of(f"{language}.layers.0.self_attn.k_proj.weight", 2)[0] // max(1, head_dim)),
         head_dim=head_dim,
         vision=VisionConfig(
             width,
             found.layers(vision),
             found.of(f"{vision}.0.mlp.fc1.weight", 2)[0],
-            _VISION_HEADS,
+            VISION_HEADS,
             patch,
             side * patch,
         ),

@@ -64,6 +64,9 @@ class PiNet(nn.Module):
     def trunk(self) -> list[nn.Module]:
         return [self.vision, self.projector, self.words, self.language]
 
+    def adaptable(self) -> list[nn.Module]:
+        return [self.expert]
+
     def encode(self, inputs: Inputs) -> PiCache:
         """Images in their slots first, then the prompt."""
         self._check(inputs)

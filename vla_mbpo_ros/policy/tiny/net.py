@@ -70,6 +70,9 @@ class TinyNet(nn.Module):
     def trunk(self) -> list[nn.Module]:
         return [self.read, self.view, self.eye, self.mix]
 
+    def adaptable(self) -> list[nn.Module]:
+        return [self.head]
+
     def _look(self, inputs: Inputs, text: Tensor) -> Tensor:
         """(B, V * M * 3); zeros where a camera is missing."""
         rows, views = inputs.image_mask.shape

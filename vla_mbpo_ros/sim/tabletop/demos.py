@@ -2,18 +2,22 @@
 
 demos = collect("press_red", seeds=range(160), noise=0.3)
 demos.images, demos.actions, demos.instructions      # one row a chunk start
+demos.save(path, recipe), Demonstrations.load(path, recipe)      # to go on later with the same
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.schema import FloatArray, ImageArray
+from vla_mbpo_ros.sim.tabletop.kept_arrays import read_arrays, write_arrays
 from vla_mbpo_ros.sim.tabletop.layout import DEFAULT_SLIP
 from vla_mbpo_ros.sim.tabletop.tasks import get_table_task
 from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson
@@ -63,6 +67,19 @@ class Demonstrations:
             seeds=self.seeds[chosen],
             success_step=self.success_step[chosen],
         )
+
+    def save(self, path: Path, recipe: Mapping[str, Any]) -> None:
+        """One compressed file, whole or not at all. `recipe`: how they were made, in what JSON knows."""
+        write_arrays(path, {**vars(self), "tasks": np.array(self.tasks, dtype=np.str_)}, recipe)
+
+    @classmethod
+    def load(cls, path: Path, recipe: Mapping[str, Any] | None = None) -> Demonstrations:
+        """ContractError if the file is damaged; ConfigError if they were made otherwise than `recipe` says."""
+        arrays = read_arrays(path, recipe)
+        if set(arrays) != set(cls.__dataclass_fields__):
+            raise ContractError(f"{path} holds {sorted(arrays)}, not demonstrations.", "Collect them anew.")
+        tasks = tuple(get_table_task(str(name)).name for name in arrays.pop("tasks"))
+        return cls(tasks=tasks, **arrays)
 
 
 def collect(
