@@ -3,9 +3,12 @@
     protocol.py    what every world model gives: imagine, judge
     actions.py     actions as integers 0..256 and back
     prompts.py     what the model is told, for dynamics and for the reward
-    vocabulary.py  text as tokens: bytes and words of our own, or a tokenizer from a local path
-    sequence.py    views, text and actions as one sequence of blocks (interleaved view decoding)
-    mask.py        who sees whom in it
+    vocabulary.py  text as tokens: bytes and words of our own; qwen_vocabulary.py: a tokenizer from a local path
+    sequence.py    blocks of views, text and actions, and their places in one sequence
+    builders.py    the sequences of dynamics and reward (interleaved view decoding), whole or without parts
+    mask.py        who sees whom in it; mask_picture.py draws that
+    latents.py     a data set's views as latents, kept on disk
+    queue.py       requests of several clients, put together for one model
     umm/           the unified model: a mixture of transformers, small ones and Bagel's
     rivals/        other models behind the same protocol
 

@@ -1,9 +1,9 @@
 """The world-model protocol. Everything has a batch dimension first, of size B.
 
     Scenes (B) + chunks (B, K, N) ──imagine(seeds)──> Dreams (B)
-                                                        images   (B, V, H, W, 3)   what the cameras see after the chunk
-                                                        success  (B,)              probability that the task is done then
-                                                        state    (B, N)            and where it comes from
+                                                        images   (B, V, H, W, 3)  what the cameras see after the chunk
+                                                        success  (B,)             probability that the task is done then
+                                                        state    (B, N)           and where it comes from
 
 One call imagines one chunk; several chunks are imagined one after the other by `Dreams.as_scenes`. Many samples of one
 scene are rows of their own (`Scenes.repeat`). Row b's chance is a matter of `seeds[b]` alone, not of its company.
