@@ -21,6 +21,7 @@ TARGETS = {
     "dataset": "5 times LeRobot's class and 10 times the bag opened afresh; in random order, images copied",
     "transport": "0 of 450 frames lost at p95 ≤ 15 ms with the profile, beside the default's losses",
     "twin": "at least 100 control steps/s with three 64x64 cameras",
+    "policy": "tiny: median at most 20 ms on two cores, the node at most 3 ms more, two transports included",
     "executor": "jitter p99 ≤ 2 ms at 100 Hz, on the steady clock, with three synthetic cameras and a sink robot",
 }
 _COMMON = ("bench", "machine")  # in the title, or the same everywhere

@@ -9,11 +9,11 @@ So decoding and resampling cannot differ between the robot and the learner; `tes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from vla_mbpo_ros.data.episodes.alignment import KEEP, Aligner
-from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.errors import ContractError, StaleError
 from vla_mbpo_ros.messages.images import decode_frame
 from vla_mbpo_ros.messages.joints import decode_joint_state
 from vla_mbpo_ros.robots import RobotSpec
@@ -69,9 +69,20 @@ class ObservationBuilder:
         """Stamp of the newest item of a camera or of "joint_states"; -1 before the first."""
         return self._aligner.newest_ns(source)
 
-    def at(self, time_ns: int, instruction: str) -> Observation:
-        """What is known at this moment. StaleError names the first source that is silent or too old."""
-        return self._observation(time_ns, instruction, self._aligner.at(time_ns))
+    def at(self, time_ns: int, instruction: str, needed: Collection[str] | None = None) -> Observation:
+        """What is known at this moment. StaleError names the first source that is silent or too old.
+
+        Cameras that are not in `needed` may be so, and are left out then; by default every camera is needed.
+        """
+        must = (*(self.cameras if needed is None else needed), JOINTS)
+        parts = {}
+        for name in (*self.cameras, JOINTS):
+            try:
+                parts[name] = self._aligner.pick(name, time_ns)
+            except StaleError:
+                if name in must:
+                    raise
+        return self._observation(time_ns, instruction, parts)
 
     def exactly(self, stamps_ns: Mapping[str, int], time_ns: int, instruction: str) -> Observation:
         """What a chunk was proposed from, by the stamps that it lists. StaleError names the first that is missing."""
@@ -92,7 +103,7 @@ class ObservationBuilder:
     def _observation(self, time_ns: int, instruction: str, parts: Mapping[str, tuple[int, Any]]) -> Observation:
         return Observation(
             stamp_ns=time_ns,
-            images={name: parts[name][1] for name in self.cameras},
+            images={name: parts[name][1] for name in self.cameras if name in parts},
             state=parts[JOINTS][1],
             instruction=instruction,
             source_stamps_ns={name: stamp for name, (stamp, _) in parts.items()},
