@@ -70,7 +70,7 @@ def _sft(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
     with Bar("sft", cfg.steps, "step", ("loss",), quiet=args.json) as bar:
         train_bc(policy, data, cfg, args.out, bar.see)
     cost = {"demonstrations": len(demos.tasks), "rows": len(data), "control_steps": steps}
-    told = lineage_config(cfg, {"tasks": list(tasks), "demos": args.demos, "noise": args.noise})
+    told = lineage_config(cfg, {**_ground(tasks), "demos": args.demos, "noise": args.noise})
     return policy, before, told, cost
 
 
@@ -109,7 +109,14 @@ def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _
         train_online_ppo(policy, pool, tasks, cfg, args.out, bar.see, success)
     last = read_log(args.out / CURVE)[-1]
     cost = {name: float(last[name]) for name in ("control_steps", "episodes", "seconds")}
-    return policy, before, lineage_config(cfg, {"tasks": list(tasks), "notes": notes}), cost
+    return policy, before, lineage_config(cfg, {**_ground(tasks), "notes": notes}), cost
+
+
+def _ground(tasks: Sequence[str]) -> dict[str, Any]:
+    """Where it has learnt, for whoever wants to use the policy."""
+    from vla_mbpo_ros.robots.tabletop import TABLETOP
+
+    return {"robot": TABLETOP.name, "control_hz": TABLETOP.control_hz, "tasks": list(tasks)}
 
 
 def show(result: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -47,8 +48,9 @@ class Health:
         node.create_timer(runtime.diagnostics_s, self._updater.force_update, clock=node.steady_clock)
 
     def complain(self, text: str) -> None:
-        fresh = text != self._complaint.current() or time.monotonic() - self._complaint.at_s > REPEAT_S
-        if fresh:
+        """Numbers do not make a complaint a new one: an age grows with every tick."""
+        known = _without_numbers(self._complaint.current()) == _without_numbers(text)
+        if not known or time.monotonic() - self._complaint.at_s > REPEAT_S:
             self._node.get_logger().error(text)
             self._complaint = Complaint(text, time.monotonic())
 
@@ -78,3 +80,7 @@ class Health:
             for key, value in watch.facts(now).items():
                 status.add(f"{watch.name} {key}", value)
         return status
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "", text)
