@@ -256,6 +256,34 @@ class SupervisorConfig:
 
 
 @dataclass(frozen=True)
+class WorldModelConfig:
+    """world_model_node."""
+
+    kind: str = leaf(
+        "none",
+        "Which world model imagines: the last picture again, or the learnt one; none: its node is not started.",
+        choices=("copy_last", "umm", "none"),
+    )
+    checkpoint: str = leaf("", "Folder of a learnt world model; copy_last has none.")
+    device: str = leaf("cpu", "Where a learnt world model computes.", choices=("cpu", "cuda"))
+    max_samples: int = leaf(16, "The most samples that one request may ask for.", low=1, high=1024, dynamic=True)
+    max_chunks: int = leaf(16, "The most chunks that one request may send.", low=1, high=1024, dynamic=True)
+    max_batch: int = leaf(16, "The most rows in one call of the model, of all requests together.", low=1, high=1024)
+    max_waiting: int = leaf(8, "The most requests at a time; further ones are refused.", low=1, high=1000)
+    time_limit_s: float = leaf(
+        30.0, "Limit of a request that names none, on steady time.", unit="s", low=0.01, high=600.0, dynamic=True
+    )
+    reply_limit_mb: float = leaf(
+        4.0,
+        "Larger replies are refused: the transport is slow with them.",
+        unit="MB",
+        low=0.01,
+        high=64.0,
+        dynamic=True,
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole tree."""
 
@@ -276,3 +304,4 @@ class Config:
     operator: OperatorConfig = field(default_factory=OperatorConfig)
     sim: SimConfig = field(default_factory=SimConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
+    world_model: WorldModelConfig = field(default_factory=WorldModelConfig)

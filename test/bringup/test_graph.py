@@ -298,3 +298,18 @@ def test_the_operator_comes_after_the_recorder_when_it_is_wanted() -> None:
     assert "operator_node" in spec.order
     with pytest.raises(ConfigError, match="without a recorder"):
         graph(replace(SIM, record=False, set=("operator.enabled=true",)))
+
+
+def test_the_world_model_comes_with_its_option_or_its_setting_and_nothing_needs_it() -> None:
+    assert "world_model_node" not in names(graph(SIM))
+    for options in (replace(SIM, world_model="copy_last"), replace(SIM, set=("world_model.kind=copy_last",))):
+        spec = graph(options)
+        assert spec.config.world_model.kind == "copy_last"
+        assert spec.order[-1] == "world_model_node"
+        assert not spec.node("world_model_node").required
+    assert "world_model_node" not in names(graph(replace(options, world_model="none")))
+
+
+def test_who_imagines_sees_raw_images_too() -> None:
+    options = replace(SIM, policy=NO_POLICY, world_model="copy_last", set=("recorder.color=compressed", *JPEG))
+    assert images(graph(options)) == {"head/color/image_raw", "head/color/image_raw/compressed"}

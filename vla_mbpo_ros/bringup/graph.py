@@ -2,7 +2,8 @@
 
 sim        sim_node ─> robot_node ─> recorder_node ─> policy_node ─> chunk_executor_node ─> supervisor_node
 hardware   cameras ─> robot_node ─> …               (no cameras of ours with `cameras:=external`)
-                                    operator_node follows recorder_node with `operator.enabled`
+                                    operator_node follows recorder_node with `operator.enabled`,
+                                    world_model_node follows the policy with a `world_model`; nothing needs it
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from vla_mbpo_ros.bringup.environment import Environment, environment_for, transport_profile
 from vla_mbpo_ros.bringup.mapping import checked_mapping
 from vla_mbpo_ros.bringup.node_spec import CONTROL_PRIORITY, PRIORITY, NodeSpec, ParameterValue
-from vla_mbpo_ros.bringup.options import AUTO, NO_POLICY, Options
+from vla_mbpo_ros.bringup.options import AUTO, NO_POLICY, NO_WORLD_MODEL, Options
 from vla_mbpo_ros.bringup.settings import settings_for
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.errors import ConfigError
@@ -118,6 +119,8 @@ def _nodes(
         nodes.append(node("operator_node"))
     if options.policy != NO_POLICY:
         nodes += [node("policy_node"), node("chunk_executor_node")]
+    if cfg.world_model.kind != NO_WORLD_MODEL:
+        nodes.append(replace(node("world_model_node"), required=False))
     if options.supervise:
         own: dict[str, Any] = {"nodes": tuple(each.name for each in nodes), "runtime.autostart": True}
         nodes.append(node(SUPERVISOR, **own))
@@ -125,11 +128,11 @@ def _nodes(
 
 
 def _color(options: Options, cfg: Config) -> str:
-    """Which images this graph needs: those that are recorded, and the raw ones for a policy."""
+    """Which images this graph needs: those that are recorded, and the raw ones for who looks at them."""
     if not options.record:
         return "raw"
-    only = cfg.recorder.color == "compressed" and options.policy != NO_POLICY
-    return "both" if only else cfg.recorder.color
+    looked_at = options.policy != NO_POLICY or cfg.world_model.kind != NO_WORLD_MODEL
+    return "both" if looked_at and cfg.recorder.color == "compressed" else cfg.recorder.color
 
 
 def _left_out(options: Options, contract: tuple[Topic, ...]) -> dict[str, Any]:

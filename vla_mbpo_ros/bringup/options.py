@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from vla_mbpo_ros.config import PolicyConfig
+from vla_mbpo_ros.config import PolicyConfig, WorldModelConfig
 from vla_mbpo_ros.errors import ConfigError, UnknownName
 
 AUTO = "auto"
-NO_POLICY = "none"
+NO_POLICY = NO_WORLD_MODEL = "none"
 _POLICIES = PolicyConfig.__dataclass_fields__["kind"].metadata["leaf"].choices
+_WORLD_MODELS = WorldModelConfig.__dataclass_fields__["kind"].metadata["leaf"].choices
 _TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -67,6 +68,11 @@ class Options:
         AUTO,
         "Which policy acts; auto takes the configuration's, none starts neither policy nor executor.",
         (AUTO, *_POLICIES),
+    )
+    world_model: str = _argument(
+        AUTO,
+        "Which world model imagines for who asks; auto takes the configuration's, none starts no world_model_node.",
+        (AUTO, *_WORLD_MODELS),
     )
     instruction: str = _argument("", "What the policy is asked to do; empty takes the configuration's.")
     act: bool = _argument(

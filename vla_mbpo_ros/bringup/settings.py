@@ -57,6 +57,8 @@ def _from_options(options: Options, cfg: Config) -> dict[str, Any]:
     changes["gate.driver"] = "sink" if options.robot_from == "sink" else "topics"
     if options.policy not in (AUTO, NO_POLICY):
         changes["policy.kind"] = options.policy
+    if options.world_model != AUTO:
+        changes["world_model.kind"] = options.world_model
     if options.instruction:
         changes["instruction"] = options.instruction
     if options.cameras_from == "synthetic":

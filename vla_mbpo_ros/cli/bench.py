@@ -13,7 +13,7 @@ from typing import Any
 
 from vla_mbpo_ros.cli.output import emit, say
 
-BENCHES = ("transport", "twin", "executor", "recorder", "kill", "reading", "dataset", "policy", "table")
+BENCHES = ("transport", "twin", "executor", "recorder", "kill", "reading", "dataset", "policy", "imagine", "table")
 
 
 def add(subparsers: Any) -> None:

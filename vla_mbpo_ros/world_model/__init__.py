@@ -9,9 +9,10 @@
     mask.py        who sees whom in it; mask_picture.py draws that
     latents.py     a data set's views as latents, kept on disk
     queue.py       requests of several clients, put together for one model
+    factory.py     world models by name
     umm/           the unified model: a mixture of transformers, small ones and Bagel's
     rivals/        other models behind the same protocol
 
-Imports `models`, `data`, `robots` and what is below them. Modules with a network import torch: import them when one is
+Imports `models`, `data`, `robots`, `sim` (the simulator as a rival) and what is below them. Modules with a network import torch: import them when one is
 needed. No ROS.
 """

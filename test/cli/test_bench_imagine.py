@@ -1,0 +1,36 @@
+"""`bench imagine` measures, alone and through a real node."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from typing import Any
+
+import pytest
+
+from vla_mbpo_ros.cli import main as cli
+
+KEYS = {"preset", "device", "batch1_s", "batch16_chunks_per_s", "service_overhead_ms", "plain_ratio"}
+
+
+def measure(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert cli.main(["bench", "imagine", "--json", "--size", "32", "--repeats", "2", *words]) == 0
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert result.keys() >= KEYS
+    assert result["batch1_s"] > 0.0
+    assert result["batch16_chunks_per_s"] > 0.0
+    assert result["plain_ratio"] is None  # there is no network whose plain twin could be measured
+    return result
+
+
+def test_the_model_alone_needs_no_ros(capsys: pytest.CaptureFixture[str]) -> None:
+    assert measure(capsys, "--without-node")["service_overhead_ms"] is None
+
+
+@pytest.mark.ros
+@pytest.mark.skipif(not importlib.util.find_spec("rclpy"), reason="ROS 2 is not installed")
+def test_the_service_costs_something(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "84")
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    result = measure(capsys)
+    assert 0.0 < result["service_overhead_median_ms"] <= result["service_overhead_ms"] <= 10_000.0

@@ -1,0 +1,53 @@
+"""A world_model_node whose model takes its time, as learnt ones do: the rest of it is real.
+
+The model is loaded once the file `wait_for` is there. It imagines a chunk in `steps` steps, and gives the number of
+rows that went through it together as its probability, in hundredths. Any folder is a checkpoint, named after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from vla_mbpo_ros.nodes.process import run
+from vla_mbpo_ros.nodes.world_model_node import WorldModelNode
+from vla_mbpo_ros.schema import FloatArray
+from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, StateSource, WorldModel, go_on
+from vla_mbpo_ros.world_model.rivals.copy_last import CopyLast
+
+STEPS, STEP_S = 10, 0.03
+WAIT_S = 0.02
+
+
+class Slow(CopyLast):
+    def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
+        for _ in range(STEPS):
+            pause()
+            time.sleep(STEP_S)
+        company = np.full(len(scenes), len(scenes) / 100.0)
+        return Dreams(scenes.images, company, chunks[:, -1], StateSource.COMMANDED)
+
+
+class SlowWorldNode(WorldModelNode):
+    EXTRAS: ClassVar = {"wait_for": ("", "The model is loaded once this file is there.")}
+
+    def __init__(self) -> None:
+        super().__init__("slow_world_node")
+
+    def make_model(self, path: str) -> WorldModel:
+        while not Path(self.settings.extras["wait_for"]).exists():
+            time.sleep(WAIT_S)
+        if path and not Path(path).is_dir():
+            return super().make_model(path)  # which refuses it
+        known = super().make_model("")
+        model = Slow(known.views, known.size, known.horizon)
+        model.version = f"slow-{Path(path).name or 'configured'}"
+        return model
+
+
+if __name__ == "__main__":
+    run(SlowWorldNode)
