@@ -42,7 +42,7 @@ def test_they_come_back_to_the_last_bit(demos: Demonstrations, kept: Path) -> No
 def test_what_was_made_otherwise_is_refused(kept: Path) -> None:
     with pytest.raises(ConfigError, match=r"noise was 0.3, now 0.4"):
         Demonstrations.load(kept, {**RECIPE, "noise": 0.4})
-    with pytest.raises(ConfigError, match="slip was None, now 0.5"):
+    with pytest.raises(ConfigError, match=r"slip was None, now 0.5"):
         Demonstrations.load(kept, {**RECIPE, "slip": 0.5})
     with pytest.raises(ConfigError, match="stride was 5, now None"):
         Demonstrations.load(kept, {"tasks": RECIPE["tasks"], "noise": 0.3})

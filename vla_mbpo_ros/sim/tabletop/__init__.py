@@ -9,6 +9,7 @@
     experts.py    privileged scripted experts    teacher.py   one demonstration, disturbed on purpose
     vector.py     many episodes on many cores    crew.py, worker.py   the processes that do its work
     demos.py      demonstrations as arrays       gallery.py   a picture of every task's start
+    kept_arrays.py   arrays in one file, whole or not at all
 
 No ROS and no torch. What a learner needs is exported here.
 """

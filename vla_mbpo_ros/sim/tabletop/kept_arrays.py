@@ -23,10 +23,11 @@ _RECIPE = "recipe"
 
 def write_arrays(path: Path, arrays: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
     """Replaces what is there."""
+    kept: dict[str, Any] = {_RECIPE: np.array(json.dumps(recipe)), **arrays}
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(f".{path.name}.part")
     with half.open("wb") as file:
-        np.savez_compressed(file, **{_RECIPE: np.array(json.dumps(recipe))}, **arrays)
+        np.savez_compressed(file, **kept)
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)
