@@ -23,6 +23,7 @@ _DEMOS, _PAID = "demonstrations.npz", "demonstrations.json"
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
     from vla_mbpo_ros.algorithms.tabletop import resolve_tasks
+    from vla_mbpo_ros.evaluation.instruction_check import check_instructions, to_json
     from vla_mbpo_ros.evaluation.tabletop_eval import compare, evaluate
     from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy
     from vla_mbpo_ros.sim.tabletop import Pool
@@ -32,6 +33,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     with Pool(args.workers) as pool:
         policy, before, told, cost = learn(args, pool, tasks)
         after = evaluate(policy, pool, tasks, args.evaluate)
+        listens = to_json(check_instructions(policy, pool, after))
     parent = before.version if before else ""
     written = save_policy(policy, args.out / POLICY, Lineage(parent=parent, config=told))
     gain = compare(before.result, after) if before and before.result else None
@@ -40,6 +42,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
         "version": written.version,
         "algorithm": args.algorithm,
         "success": after.to_json(),
+        "instructions": listens,
         "gain": vars(gain) if gain else None,
         "cost": cost,
     }
@@ -125,6 +128,8 @@ def show(result: Mapping[str, Any]) -> None:
         print(
             f"  {name:<12} {found['success']:>6.1%}  ({found['low']:.1%} to {found['high']:.1%}, {found['episodes']})"
         )
+    for scene, found in result["instructions"].items():
+        print(f"  {scene:<12} {found['right']:>6.1%}  told the other task's sentence: {found['wrong']:.1%}")
     if result["gain"]:
         gain = result["gain"]
         print(
