@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from vla_mbpo_ros.algorithms.log import read_log  # noqa: E402 (after the check)
-from vla_mbpo_ros.algorithms.online_ppo import OnlinePpoConfig, train_online_ppo  # noqa: E402
+from vla_mbpo_ros.algorithms.online_ppo import OnlinePpoConfig, _Trainer, train_online_ppo  # noqa: E402
 from vla_mbpo_ros.algorithms.tabletop import TabletopGround, resolve_tasks  # noqa: E402
 from vla_mbpo_ros.errors import ConfigError, UnknownName  # noqa: E402
 from vla_mbpo_ros.rl.rollout import Player  # noqa: E402
@@ -46,6 +47,7 @@ def test_what_it_costs_is_what_was_played(fresh: Make, pool: Pool, tmp_path: Pat
     assert rows[0]["steps"] == "0"
     assert int(rows[1]["steps"]) > 0
     assert all(f"success/{task}" in rows[0] for task in TASKS)
+    assert 0.0 < float(rows[0]["seconds"]) < float(rows[1]["seconds"])
 
 
 def test_a_training_can_be_repeated_with_another_number_of_workers(fresh: Make, pool: Pool) -> None:
@@ -58,6 +60,38 @@ def test_a_training_can_be_repeated_with_another_number_of_workers(fresh: Make, 
         train_online_ppo(other, alone, TASKS, cfg)
     assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights(one.net.head), weights(fresh().net.head), strict=True))
+
+
+def test_an_interrupted_training_goes_on_bit_for_bit(fresh: Make, pool: Pool, tmp_path: Path) -> None:
+    cfg = OnlinePpoConfig(iterations=4, episodes=6, group=1, value_only=0, save_every=3)
+    made = [fresh(), fresh(), fresh()]
+    for policy in made:
+        torch.nn.init.constant_(policy.value_head.mlp.last.bias, 0.5)
+    through, first, second = made
+    train_online_ppo(through, pool, TASKS, cfg, tmp_path / "through")
+    train_online_ppo(first, pool, TASKS, cfg, tmp_path / "halves", until=2)
+    train_online_ppo(second, pool, TASKS, cfg, tmp_path / "halves")
+    assert all(torch.equal(a, b) for a, b in zip(weights(through), weights(second), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(through), weights(first), strict=True))
+    rows = [read_log(tmp_path / name / "curve.csv") for name in ("through", "halves")]
+    assert [len(each) for each in rows] == [4, 4]
+    for one, other in zip(*rows, strict=True):
+        assert {**one, "seconds": ""} == {**other, "seconds": ""}
+
+
+def test_a_training_goes_on_only_as_it_began(fresh: Make, pool: Pool, tmp_path: Path) -> None:
+    cfg = OnlinePpoConfig(iterations=2, episodes=4, group=1)
+    train_online_ppo(fresh(), pool, TASKS, cfg, tmp_path, until=1)
+    with pytest.raises(ConfigError, match="discount was"):
+        train_online_ppo(fresh(), pool, TASKS, replace(cfg, discount=0.5), tmp_path)
+    with pytest.raises(ConfigError, match="played press_red, lift_green"):
+        train_online_ppo(fresh(), pool, TASKS[::-1], cfg, tmp_path)
+
+
+def test_tasks_that_teach_more_get_more_episodes(fresh: Make, pool: Pool) -> None:
+    trainer = _Trainer(fresh(), pool, TASKS, OnlinePpoConfig(episodes=12, group=1, need_rate=1.0))
+    trainer._need.see({"press_red": 1.0, "lift_green": 0.5})
+    assert trainer._play().tasks == ("press_red",) * 1 + ("lift_green",) * 11
 
 
 def test_no_start_is_played_twice_or_shared_with_another_seed(

@@ -62,6 +62,6 @@ def ground() -> Callable[[], Any]:
             bright = np.clip(128 + 60 * place, 0, 255).astype(np.uint8)
             images = np.broadcast_to(bright[:, None, None, None, None], (len(slots), 2, 16, 16, 3)).copy()
             state = np.stack([place, np.zeros_like(place), np.zeros_like(place)], axis=1)
-            return Seen(images, state, tuple(self.texts[slot] for slot in slots))
+            return Seen(images, state, tuple(self.texts[slot] for slot in slots), 1.0 - self.turns[slots] / 3.0)
 
     return Line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from vla_mbpo_ros.errors import ContractError  # noqa: E402 (after the check)
+from vla_mbpo_ros.errors import ConfigError, ContractError  # noqa: E402 (after the check)
 from vla_mbpo_ros.rl.arrays import ArrayReader  # noqa: E402
 from vla_mbpo_ros.rl.rollout import Player  # noqa: E402
 from vla_mbpo_ros.rl.samples import against_group, samples_of  # noqa: E402
@@ -97,6 +98,37 @@ def test_every_chunk_is_a_sample_with_its_own_values(small: Make, ground: Make) 
         won, late = bool(played.success[slot]), bool(last.outcome.timeout[row])
         wanted = 1.0 if won else 0.9 * float(last.value_after[row]) if late else 0.0
         assert float(samples.target[rest + row]) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_with_chance_in_the_last_step_only_what_comes_before_is_the_flow(small: Make, ground: Make) -> None:
+    policy, every = small(noise_steps=1), small()
+    turn = Player(policy, ground(), keep=True).play(["go"] * 32, range(32), 5, "noise").turns[0]
+    plain = Player(policy, ground(), keep=True).play(["go"] * 32, range(32), 5, "ode").turns[0]
+    assert torch.equal(turn.chain[:, :-1], plain.chain[:, :-1])
+    assert not torch.equal(turn.chain[:, -1], plain.chain[:, -1])
+    assert torch.equal(policy.log_prob(turn.prefix, turn.chain), turn.log_prob)
+    assert not torch.equal(every.log_prob(turn.prefix, turn.chain), turn.log_prob)
+    assert torch.all(policy.entropy(turn.prefix, turn.chain) != every.entropy(turn.prefix, turn.chain))
+    with pytest.raises(ConfigError, match="noise_steps is 4, the flow has 3"):
+        small(noise_steps=4)
+
+
+def test_the_value_knows_how_much_time_is_left(small: Make, ground: Make) -> None:
+    policy = small()
+    torch.nn.init.normal_(policy.value_head.mlp.last.weight)
+    played = Player(policy, ground(), keep=True).play(["go"] * 40, range(40), 3, "noise")
+    for number, turn in enumerate(played.turns):
+        left = torch.full((len(turn.slots),), 1.0 - number / 3.0)
+        torch.testing.assert_close(turn.prefix.content.time_left, left)
+    late, early = played.turns[0].prefix, replace(played.turns[0].prefix.content, time_left=torch.zeros(40))
+    assert not torch.equal(policy.value_of(late), policy.value_of(replace(late, content=early)))
+
+
+def test_a_world_without_a_limit_has_all_its_time_left(small: Make, ground: Make) -> None:
+    policy = small()
+    seen = replace(ground().reset(["go"] * 2, [1, 2]), time_left=None)
+    inputs = ArrayReader(policy.maker, ("head", "wrist"))(seen.images, seen.state, seen.instructions)
+    assert torch.equal(policy.encode_inputs(inputs, seen.state).content.time_left, torch.ones(2))
 
 
 def test_an_ending_time_limit_is_worth_nothing(small: Make, ground: Make) -> None:

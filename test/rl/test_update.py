@@ -17,7 +17,7 @@ from vla_mbpo_ros.models.randomness import mix  # noqa: E402 (after the check)
 from vla_mbpo_ros.rl.ppo import PpoConfig  # noqa: E402
 from vla_mbpo_ros.rl.rollout import Player  # noqa: E402
 from vla_mbpo_ros.rl.samples import Samples, samples_of  # noqa: E402
-from vla_mbpo_ros.rl.update import Learner, UpdateConfig, minibatches  # noqa: E402
+from vla_mbpo_ros.rl.update import Learner, UpdateConfig, follow, minibatches  # noqa: E402
 
 Make = Callable[..., Any]
 PPO = PpoConfig(clip=0.2)
@@ -71,6 +71,18 @@ def test_the_policy_rests_beyond_the_kl_stop(small: Make, samples: Samples) -> N
     assert free.steps == 5 * -(-len(samples) // 32)
     assert 0 < stopped.steps < free.steps
     assert stopped.kl > 0.05
+
+
+def test_a_policy_that_moves_too_far_is_braked_and_let_go_again(small: Make, samples: Samples) -> None:
+    assert follow(1.0, 0.02, 0.02) == 1.0
+    assert follow(0.5, 0.05, 0.02) < 0.5 < follow(0.5, 0.005, 0.02)
+    assert follow(1.0, 0.005, 0.02) == 1.0
+    learner = Learner(small(0), PPO, UpdateConfig(lr=1e-2, kl_stop=1e9, warmup=0, kl_target=0.02))
+    first, second = (learner.update(samples, number).lr for number in range(2))
+    assert first == 1e-2
+    assert second < first
+    free = Learner(small(0), PPO, UpdateConfig(lr=1e-2, kl_stop=1e9, warmup=0, kl_target=0.0))
+    assert [free.update(samples, number).lr for number in range(2)] == [1e-2, 1e-2]
 
 
 def test_an_update_can_be_repeated(small: Make, samples: Samples) -> None:

@@ -5,6 +5,7 @@
     samples.py  episodes as rows to learn from
     gae.py      how much better than expected each chunk was
     ppo.py      the losses of one minibatch, and what to watch
+    shares.py   which tasks get the next episodes
     update.py   several passes over the samples, stopped before the policy has moved too far
 
 One decision is one chunk of K steps. Nothing here knows a simulator, a world model or a kind of policy: the

@@ -36,6 +36,7 @@ class Seen:
     images: ImageArray  # (B, V, H, W, 3)
     state: FloatArray  # (B, N) in the robot's units
     instructions: tuple[str, ...]  # (B)
+    time_left: FloatArray | None = None  # (B,) share of the episode's time in [0, 1]; None: there is no limit
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ class Player:
             chosen = [min(row, rows - 1) for row in range(first, first + BLOCK)]
             texts = [seen.instructions[row] for row in chosen]
             inputs = self._reader(seen.images[chosen], seen.state[chosen], texts, self._policy.device)
-            parts.append(self._policy.encode_inputs(inputs, seen.state[chosen]))
+            left = None if seen.time_left is None else seen.time_left[chosen]
+            parts.append(self._policy.encode_inputs(inputs, seen.state[chosen], left))
         return Prefix.cat(parts).select(list(range(rows)))
 
     def _values(self, prefix: Prefix) -> FloatArray:

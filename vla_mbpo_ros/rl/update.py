@@ -21,15 +21,20 @@ from vla_mbpo_ros.policy.protocol import NOISE
 from vla_mbpo_ros.rl.ppo import Losses, PpoConfig, explained_variance, losses, normalise
 from vla_mbpo_ros.rl.samples import Samples
 
+_STEP = 1.3  # of the learning rate
+
 
 @dataclass(frozen=True)
 class UpdateConfig:
     """How far and how fast the policy moves on one set of samples."""
 
-    passes: int = leaf(4, "Passes over the samples at most.", low=1, high=1000)
-    minibatch: int = leaf(600, "Samples in a step.", low=1)
+    passes: int = leaf(3, "Passes over the samples at most.", low=1, high=1000)
+    minibatch: int = leaf(512, "Samples in a step.", low=1)
     kl_stop: float = leaf(0.06, "The policy rests for the other minibatches beyond this KL.", low=0.0)
     lr: float = leaf(4e-5, "Learning rate of the policy.", low=0.0, high=1.0)
+    kl_target: float = leaf(
+        0.01, "A brake: beyond twice this KL the learning rate steps down, below half of it up again; 0: none.", low=0.0
+    )
     warmup: int = leaf(10, "First steps of the policy, with a rising learning rate: Adam knows no scale yet.", low=0)
     value_lr: float = leaf(1e-3, "Learning rate of the value head.", low=0.0, high=1.0)
     clip_gradient: float = leaf(1.0, "Greatest norm of the gradient, of policy and value apart.", low=1e-6)
@@ -46,6 +51,7 @@ class Report:
     value_loss: float
     explained: float  # of the targets' variance, by the values the samples were made with
     steps: int  # of the policy
+    lr: float  # of the policy, with which this update began
 
 
 class Learner:
@@ -55,6 +61,7 @@ class Learner:
         policy.freeze_trunk()
         self.policy, self.ppo, self.cfg = policy, ppo, cfg
         self.taken = 0  # steps of the policy so far
+        self.brake = 1.0  # share of its learning rate that is left
         moving = (policy.net, policy.noise_head)
         self.acting = [p for module in moving for p in module.parameters() if p.requires_grad]
         self.judging = list(policy.value_head.parameters())
@@ -63,6 +70,7 @@ class Learner:
 
     def update(self, samples: Samples, seed: int, reference: FlowPolicy | None = None, act: bool = True) -> Report:
         """`seed` shuffles. `reference` is the imitation policy, of the same trunk. Without `act` only values learn."""
+        lr = self.cfg.lr * self.brake
         advantage = normalise(samples.advantage)
         told: list[Losses] = []
         steps, passes = 0, self.cfg.passes
@@ -71,11 +79,13 @@ class Learner:
             told.append(found)
             act = act and found.kl <= self.cfg.kl_stop
             if act:
-                self._warm_up()
+                self._warm_up(lr)
                 self._step(self.policy_optimiser, found.policy, self.acting)
                 steps += 1
             self._step(self.value_optimiser, found.value, self.judging)
         seen = told[: steps + 1]
+        if steps and self.cfg.kl_target:
+            self.brake = follow(self.brake, seen[-1].kl, self.cfg.kl_target)
         return Report(
             kl=seen[-1].kl,
             clipped=sum(each.clipped for each in seen) / len(seen),
@@ -83,6 +93,7 @@ class Learner:
             value_loss=float(torch.stack([each.value.detach() for each in told]).mean()),
             explained=explained_variance(samples.value, samples.target),
             steps=steps,
+            lr=lr,
         )
 
     def _losses(self, samples: Samples, advantage: Tensor, rows: list[int], reference: FlowPolicy | None) -> Losses:
@@ -103,17 +114,24 @@ class Learner:
             old,
         )
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, lr: float) -> None:
         self.taken += 1
         share = min(1.0, self.taken / max(self.cfg.warmup, 1))
         for group in self.policy_optimiser.param_groups:
-            group["lr"] = share * self.cfg.lr
+            group["lr"] = share * lr
 
     def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor, parameters: list[nn.Parameter]) -> None:
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, self.cfg.clip_gradient)
         optimiser.step()
+
+
+def follow(brake: float, kl: float, target: float) -> float:
+    """The next share of the learning rate, at most 1: less if the policy moved too far, more if it hardly moved."""
+    if kl < target / 2.0:
+        return min(brake * _STEP, 1.0)
+    return brake / _STEP if kl > 2.0 * target else brake
 
 
 def _adamw(parameters: list[nn.Parameter], lr: float, weight_decay: float) -> torch.optim.AdamW:

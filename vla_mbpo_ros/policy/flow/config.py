@@ -29,6 +29,9 @@ class FlowConfig:
         0.0, "Flow-Noise: the standard deviation before training; 0: the geometric middle.", low=0.0, high=10.0
     )
     noise_level: float = leaf(0.5, "Flow-SDE: how far it strays from the flow.", low=1e-6, high=10.0)
+    noise_steps: int = leaf(
+        0, "So many last denoising steps are left to chance; what comes before follows the flow. 0: all.", low=0
+    )
     noise_basis: int = leaf(
         0, "Noise in so many lowest cosines over the executed steps; 0: at every step by itself.", low=0, high=1000
     )

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from vla_mbpo_ros.errors import ConfigError
 from vla_mbpo_ros.models.mlp import Mlp
 
+CLOCK = 8  # numbers that tell the time
+
 
 class NoiseHead(nn.Module):
     """Standard deviations (B, M, D) inside (low, high), from features (B, M, F)."""
@@ -36,12 +38,18 @@ class NoiseHead(nn.Module):
 
 
 class ValueHead(nn.Module):
-    """The expected return (B,), from a context (B, C). It starts at 0."""
+    """The expected return (B,), from a context (B, C) and the share of the time that is left (B,). It starts at 0."""
 
     def __init__(self, context: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.mlp = Mlp(context, hidden, 1, nn.ReLU, zero_last=True)
+        self.mlp = Mlp(context + CLOCK, hidden, 1, nn.ReLU, zero_last=True)
 
-    def forward(self, context: Tensor) -> Tensor:
-        result: Tensor = self.mlp(context)[:, 0]
+    def forward(self, context: Tensor, time_left: Tensor) -> Tensor:
+        result: Tensor = self.mlp(torch.cat([context, clock(time_left).to(context)], dim=-1))[:, 0]
         return result
+
+
+def clock(time_left: Tensor) -> Tensor:
+    """(B,) in [0, 1] -> (B, CLOCK): slow and fast hands. One number would drown among hundreds."""
+    turns = torch.arange(1, CLOCK + 1, device=time_left.device, dtype=time_left.dtype)
+    return torch.cos(math.pi * time_left[:, None] * turns)

@@ -47,6 +47,7 @@ class FlowPrefix:
 
     cache: Any  # the network's, a tree of tensors
     state: Tensor  # (B, N) float64 in the robot's units; (B, 0) if it is not used
+    time_left: Tensor  # (B,) float32, share of the episode's time in [0, 1]: for the value alone
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,17 @@ class FlowPolicy(nn.Module):
         """For acting, and for learning with a frozen trunk: no gradient."""
         return self.encode_inputs(self.maker(observations, self.device), self.maker.states(observations))
 
-    def encode_inputs(self, inputs: Inputs, states: FloatArray | None = None) -> Prefix:
-        """From tensors, with a gradient wherever the trunk asks for one. `states` (B, N) are in the robot's units."""
+    def encode_inputs(
+        self, inputs: Inputs, states: FloatArray | None = None, time_left: FloatArray | None = None
+    ) -> Prefix:
+        """From tensors, with a gradient wherever the trunk asks for one. `states` (B, N) are in the robot's units,
+        `time_left` (B,) is a share; without a limit there is always all of it."""
         rows = len(inputs.state)
         found = np.zeros((rows, 0)) if states is None else states
+        left = np.ones(rows) if time_left is None else time_left
         cache = self._velocity_net.encode(inputs)
-        return Prefix(rows, FlowPrefix(cache, torch.from_numpy(np.asarray(found, dtype=np.float64)).to(self.device)))
+        state = torch.from_numpy(np.asarray(found, dtype=np.float64)).to(self.device)
+        return Prefix(rows, FlowPrefix(cache, state, torch.from_numpy(np.asarray(left, np.float32)).to(self.device)))
 
     # ---- chunks -----------------------------------------------------------------------------------------
 
@@ -156,28 +162,28 @@ class FlowPolicy(nn.Module):
     # ---- likelihood -------------------------------------------------------------------------------------
 
     def log_prob(self, prefix: Prefix, chain: Tensor, mode: str = NOISE) -> Tensor:
-        """(B,) float64, of x_t0 and every step after it; summed or averaged over these S + 1 as configured."""
+        """(B,) float64, of x_t0 and every step after it that is left to chance; summed or averaged as configured."""
         _check_mode(mode, MODES[1:])
         self._check_chain(prefix, chain)
         terms = [self._first_term(chain[:, 0])]
-        for index in range(self.cfg.steps):
+        for index in self._noisy:
             step = self._step(prefix, chain[:, index], index, mode)
             terms.append(self._term(step, chain[:, index + 1]))
         return reduce_terms(terms, self.cfg.logprob_reduce)
 
     def entropy(self, prefix: Prefix, chain: Tensor, mode: str = NOISE) -> Tensor:
-        """(B,) float64, of the same S + 1 terms, given the states that this chain went through."""
+        """(B,) float64, of the same terms, given the states that this chain went through."""
         _check_mode(mode, MODES[1:])
         self._check_chain(prefix, chain)
         terms = [entropy_of(torch.ones_like(chain[:, 0, : self.executed, : self.normalisation.action.width]))]
-        for index in range(self.cfg.steps):
+        for index in self._noisy:
             terms.append(entropy_of(self._step(prefix, chain[:, index], index, mode).std))
         return reduce_terms(terms, self.cfg.logprob_reduce)
 
     def value_of(self, prefix: Prefix) -> Tensor:
         """(B,) float32; the value head learns, what it looks at does not."""
-        context = self._velocity_net.context(_content(prefix).cache).detach()
-        result: Tensor = self.value_head(context)
+        content = _content(prefix)
+        result: Tensor = self.value_head(self._velocity_net.context(content.cache).detach(), content.time_left)
         return result
 
     def flow_loss(self, prefix: Prefix, actions: Tensor, eps: Tensor, t: Tensor, weight: Tensor | None) -> Tensor:
@@ -192,16 +198,17 @@ class FlowPolicy(nn.Module):
         x = self._normal(seeds, 0, (self.horizon, self._velocity_net.action_dim))
         states, terms = [x], [self._first_term(x)]
         for index in range(self.cfg.steps):
-            if mode == ODE:
+            if mode == ODE or index not in self._noisy:
                 v, _ = self._velocity(prefix, x, index)
                 x = flow_step(x, v, self.cfg.steps)
-                terms.append(torch.full_like(terms[0], float("nan")))  # nothing was left to chance
             else:
                 step = self._step(prefix, x, index, mode)
                 eps = self._normal(seeds, index + 1, tuple(step.std.shape[1:]))
                 x = step.mean + self.space.spread(step.std * eps, x.shape[2])
                 terms.append(self._term(step, x))
             states.append(x)
+        if mode == ODE:
+            terms.append(torch.full_like(terms[0], float("nan")))  # nothing was left to chance
         return torch.stack(states, dim=1), reduce_terms(terms, self.cfg.logprob_reduce)
 
     def _normal(self, seeds: list[int], stream: int, shape: tuple[int, ...]) -> Tensor:
@@ -228,6 +235,11 @@ class FlowPolicy(nn.Module):
         return self._velocity_net.velocity(_content(prefix).cache, x, t)
 
     @property
+    def _noisy(self) -> range:
+        """Denoising steps that are left to chance."""
+        return range(self.cfg.steps - (self.cfg.noise_steps or self.cfg.steps), self.cfg.steps)
+
+    @property
     def space(self) -> NoiseSpace:
         """Where chance acts."""
         return NoiseSpace(cast(Tensor, self.basis), self._dims)
@@ -244,6 +256,9 @@ class FlowPolicy(nn.Module):
 
     def _check_sizes(self) -> None:
         net, wide = self._velocity_net, self.normalisation
+        if self.cfg.noise_steps > self.cfg.steps:
+            cause = f"noise_steps is {self.cfg.noise_steps}, the flow has {self.cfg.steps} steps."
+            raise ConfigError(cause, f"Give at most {self.cfg.steps}.")
         if self.executed > net.horizon:
             cause = f"executed_steps is {self.executed}, a chunk has {net.horizon} steps."
             raise ConfigError(cause, f"Give at most {net.horizon}.")

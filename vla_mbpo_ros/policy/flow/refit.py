@@ -13,7 +13,7 @@ import torch
 from vla_mbpo_ros.policy.flow.config import FlowConfig
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 
-_NOISE = ("noise_low", "noise_high", "noise_start", "noise_basis", "noise_dims", "noise_hidden")
+_NOISE = ("noise_low", "noise_high", "noise_start", "noise_basis", "noise_dims", "noise_hidden", "noise_steps")
 _VALUE = ("value_hidden",)
 
 
