@@ -79,7 +79,7 @@ def train_all(folder: Path, team: Team, until: int | None = None) -> dict[str, F
 
 
 def main(folder: Path) -> None:
-    from vla_mbpo_ros.policy.weights import save
+    from vla_mbpo_ros.models.weights import save
 
     torch.set_num_threads(1)
     with join("cpu") as team:

@@ -19,10 +19,10 @@ from sensor_msgs.msg import Image, JointState
 from small_policies import save_small
 
 from vla_mbpo_ros.messages.images import fill_image
+from vla_mbpo_ros.models.weights import hash_files
 from vla_mbpo_ros.msg import ActionChunk, ExecutorStatus, JointCommand
 from vla_mbpo_ros.nodes import qos
 from vla_mbpo_ros.policy.checkpoint import CONFIG, LINEAGE, STATS, WEIGHTS
-from vla_mbpo_ros.policy.weights import hash_files
 from vla_mbpo_ros.robots import get_robot
 from vla_mbpo_ros.srv import LoadCheckpoint, SetInstruction
 

@@ -50,7 +50,7 @@ def test_no_kind_is_no_model() -> None:
 
 
 def test_a_folder_that_holds_no_world_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be loaded"):
+    with pytest.raises(ContractError, match=r"world\.json"):
         load_checkpoint(tmp_path, config(kind="umm"), TABLETOP)
 
 

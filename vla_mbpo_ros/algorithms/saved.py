@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vla_mbpo_ros.errors import ConfigError, ContractError
-from vla_mbpo_ros.policy.weights import load, read_header, save
+from vla_mbpo_ros.models.weights import load, read_header, save
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 

@@ -17,7 +17,7 @@ _DOC = (
     "Train a policy: by imitation (sft) of recorded bags (--data) or of the tabletop's experts, or by trial on the "
     "tabletop (online_ppo)."
 )
-_MORE = "OUT gets the policy, the curve as CSV, and what is needed to go on. An interrupted training goes on where it was."
+_MORE = "OUT gets the policy, the curve as CSV, and what is needed to go on where an interrupted training was."
 
 
 def add(names: Any) -> None:

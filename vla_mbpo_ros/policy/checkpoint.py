@@ -26,10 +26,10 @@ from vla_mbpo_ros import __version__
 from vla_mbpo_ros.config_io import build, nested
 from vla_mbpo_ros.errors import ConfigError, ContractError, NotFinite
 from vla_mbpo_ros.models.need import need
+from vla_mbpo_ros.models.weights import Weights, hash_files, load, read_header, refuse_mismatch, refuse_pickle, save
 from vla_mbpo_ros.policy.flow.config import FlowConfig, InputConfig
 from vla_mbpo_ros.policy.flow.normalisation import Normalisation, from_json
 from vla_mbpo_ros.policy.networks import make_network
-from vla_mbpo_ros.policy.weights import Weights, hash_files, load, read_header, refuse_mismatch, refuse_pickle, save
 
 if TYPE_CHECKING:
     import torch

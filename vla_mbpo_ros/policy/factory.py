@@ -32,8 +32,8 @@ def load_checkpoint(path: Path, cfg: PolicyConfig, robot: RobotSpec, control_hz:
     Refused unless it moves and reads this robot's joints, at its rate, looks through its cameras and plans far enough.
     """
     # imported late: it needs torch, which other policies do not
+    from vla_mbpo_ros.models.weights import read_header
     from vla_mbpo_ros.policy.checkpoint import LINEAGE, STATS, WEIGHTS, load_policy, read_lineage
-    from vla_mbpo_ros.policy.weights import read_header
 
     if not path.exists():
         raise ConfigError(f"There is nothing at {path}.", "Give the folder of a policy on the machine of this node.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.models.weights import Weights, read_header
 from vla_mbpo_ros.policy.checkpoint import (
     WEIGHTS,
     is_ours,
@@ -17,7 +18,6 @@ from vla_mbpo_ros.policy.checkpoint import (
 )
 from vla_mbpo_ros.policy.flow.normalisation import Normalisation
 from vla_mbpo_ros.policy.pi.foreign import Foreign, look, stats_of
-from vla_mbpo_ros.policy.weights import Weights, read_header
 
 OURS = "vla_mbpo_ros"
 

@@ -13,6 +13,6 @@
     umm/           the unified model: a mixture of transformers, small ones and Bagel's
     rivals/        other models behind the same protocol
 
-Imports `models`, `data`, `robots`, `sim` (the simulator as a rival) and what is below them. Modules with a network import torch: import them when one is
-needed. No ROS.
+Imports `models`, `data`, `robots`, `sim` (the simulator as a rival) and what is below them. Modules with a network
+import torch: import them when one is needed. No ROS.
 """

@@ -28,7 +28,9 @@ def load_checkpoint(path: Path, cfg: Config, robot: RobotSpec) -> WorldModel:
     """The learnt world model in `path`, checked against the robot whose cameras and joints it is to imagine."""
     if not path.is_dir():
         raise ConfigError(f"There is no folder at {path}.", "Give the folder of a world model on this node's machine.")
-    raise ConfigError(f"{path} cannot be loaded: this release has no learnt world model yet.", "Use copy_last.")
+    from vla_mbpo_ros.world_model.umm.checkpoint import load_world
+
+    return load_world(path, robot, cfg.world_model.device)
 
 
 def rehearse(model: WorldModel, robot: RobotSpec, instruction: str) -> None:

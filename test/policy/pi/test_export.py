@@ -17,12 +17,12 @@ pytest.importorskip("safetensors", reason="safetensors is not installed")
 from safetensors.torch import load_file  # noqa: E402 (after the checks)
 
 from vla_mbpo_ros.errors import ConfigError, ContractError, UnknownName  # noqa: E402
+from vla_mbpo_ros.models.weights import read_header  # noqa: E402
 from vla_mbpo_ros.policy.pi.config import preset  # noqa: E402
 from vla_mbpo_ros.policy.pi.export import export  # noqa: E402
 from vla_mbpo_ros.policy.pi.foreign import Foreign, load_foreign  # noqa: E402
 from vla_mbpo_ros.policy.pi.keys import UNUSED, public_name  # noqa: E402
 from vla_mbpo_ros.policy.pi.net import PiNet  # noqa: E402
-from vla_mbpo_ros.policy.weights import read_header  # noqa: E402
 
 Make = Callable[..., Any]
 NAMES = ("a", "b", "c")

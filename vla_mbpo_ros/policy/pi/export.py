@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vla_mbpo_ros.errors import ConfigError, ContractError, UnknownName
+from vla_mbpo_ros.models.weights import save
 from vla_mbpo_ros.policy.flow.normalisation import QUANTILE, Columns
 from vla_mbpo_ros.policy.pi.config import KINDS, PI05, SLOTS, PiConfig, preset
 from vla_mbpo_ros.policy.pi.foreign import FILE, LEROBOT, OPENPI
 from vla_mbpo_ros.policy.pi.foreign_stats import LEROBOT_EPS, OPENPI_EPS, PREPROCESSOR
 from vla_mbpo_ros.policy.pi.keys import HEADS, UNUSED, VISION_HEADS, public_name
-from vla_mbpo_ros.policy.weights import save
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ConfigError, ContractError, UnknownName
+from vla_mbpo_ros.models.weights import PICKLES, Weights, hash_files, load, read_header
 from vla_mbpo_ros.policy.checkpoint import Description, assemble, fill
 from vla_mbpo_ros.policy.flow.config import MASK, FlowConfig, InputConfig
 from vla_mbpo_ros.policy.flow.normalisation import Normalisation
@@ -22,7 +23,6 @@ from vla_mbpo_ros.policy.flow.text import PLAIN, STATE
 from vla_mbpo_ros.policy.pi.config import KINDS, MAX_TOKENS, PI0, PI05, SLOTS, STATISTICS, PiConfig
 from vla_mbpo_ros.policy.pi.foreign_stats import lerobot_stats, openpi_stats, read_json
 from vla_mbpo_ros.policy.pi.keys import TIED_WORDS, WORDS, is_pi, match, plain_name, sizes_of
-from vla_mbpo_ros.policy.weights import PICKLES, Weights, hash_files, load, read_header
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.policy.flow.policy import FlowPolicy

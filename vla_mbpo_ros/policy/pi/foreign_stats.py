@@ -17,8 +17,8 @@ import numpy as np
 
 from vla_mbpo_ros.errors import ConfigError, ContractError
 from vla_mbpo_ros.models.need import need
+from vla_mbpo_ros.models.weights import read_header, refuse_pickle
 from vla_mbpo_ros.policy.flow.normalisation import QUANTILE, Z_SCORE, Columns, Normalisation, quantile, z_score
-from vla_mbpo_ros.policy.weights import read_header, refuse_pickle
 
 Names = Sequence[str]
 PREPROCESSOR = "policy_preprocessor.json"

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.models.weights import Shape, refuse_mismatch
 from vla_mbpo_ros.policy.pi.config import PI0, PI05, GemmaConfig, PiConfig, VisionConfig
-from vla_mbpo_ros.policy.weights import Shape, refuse_mismatch
 
 _BOTH = "paligemma_with_expert."
 _PALI = _BOTH + "paligemma.model."

@@ -1,0 +1,239 @@
+"""Training of the small autoencoder: pictures to a few numbers and back.
+
+    pictures of a step = the next `batch` of a shuffled epoch over all views        keyed by (seed, epoch)
+    z                  = encode(x) + noise · eps                                    keyed by (seed, step)
+    loss               = mean of w · (|x̂ - x| + mse · (x̂ - x)²) + latent · mean of z²
+    w                  = 1 + rare · how far a pixel is from its view's mean picture, divided by the mean of w
+    step               : gradient clipped, AdamW, warm-up then cosine; what is kept is the moving average
+
+A cube fills two pixels in a hundred: with equal weights it is cheapest to paint table over it. The noise makes the
+decoder forgive what a dream gets slightly wrong; the term in z² keeps latents from outgrowing the noise. At the end
+scale and shift are chosen so that latents have deviation 1. All chance is keyed: an interrupted training goes on bit
+for bit on the same device with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vla_mbpo_ros.algorithms.bc_config import BcConfig, learning_rate
+from vla_mbpo_ros.algorithms.log import Log, Watch
+from vla_mbpo_ros.algorithms.saved import (
+    module_tensors,
+    optimiser_tensors,
+    read_training,
+    restore_module,
+    restore_optimiser,
+    write_training,
+)
+from vla_mbpo_ros.config import leaf
+from vla_mbpo_ros.config_io import nested
+from vla_mbpo_ros.errors import ContractError, NotFinite
+from vla_mbpo_ros.models.autoencoder import TINY, Autoencoder, AutoencoderConfig
+from vla_mbpo_ros.models.pictures import IntArray, PictureSource, fit_all, from_network, to_network
+from vla_mbpo_ros.models.randomness import mix
+from vla_mbpo_ros.schema import ImageArray
+
+TRAINING, CURVE = "training", "curve.csv"
+_ORDER, _NOISE, _START = 1, 2, 3  # streams of chance
+_MEAN_OF, _CALIBRATE_ON = 256, 512  # pictures of a view for its mean picture; of all for scale and shift
+_USUAL, _RARE = 0.2, 0.6  # distance from the mean picture, of the range 2: below is light and shade, above is a thing
+_LEAST = 0.0625  # mean squared error in steps of 256; less counts as that, for equal pictures have none
+
+
+@dataclass(frozen=True)
+class AutoencoderTraining:
+    """Settings of the training."""
+
+    size: int = leaf(64, "Side of a picture.", unit="pixel", low=8)
+    steps: int = leaf(3000, "Optimiser steps.", low=1)
+    batch: int = leaf(24, "Pictures in a step, of all views.", low=1)
+    lr: float = leaf(3e-3, "Highest learning rate.", low=0.0, high=1.0)
+    last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
+    warmup: int = leaf(50, "Steps until the highest learning rate.", low=0)
+    weight_decay: float = leaf(1e-4, "Weight decay of AdamW.", low=0.0, high=1.0)
+    clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
+    ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
+    mse: float = leaf(2.0, "Weight of the squared error beside the absolute one.", low=0.0)
+    rare: float = leaf(4.0, "How much more a pixel counts that its view seldom shows.", low=0.0)
+    noise: float = leaf(0.1, "Deviation of the noise on latents.", low=0.0)
+    latent: float = leaf(1e-3, "Weight of the mean of squared latents.", low=0.0)
+    seed: int = leaf(0, "Seed of everything random.", low=0)
+    log_every: int = leaf(100, "Steps between two rows of the curve.", low=1)
+    save_every: int = leaf(500, "Steps between two saved states.", low=1)
+
+    def rate(self, step: int) -> float:
+        """Up in a line, then down along half a cosine, as everywhere."""
+        return learning_rate(step, BcConfig(steps=self.steps, lr=self.lr, last_lr=self.last_lr, warmup=self.warmup))
+
+
+def train_autoencoder(
+    source: PictureSource,
+    cfg: AutoencoderTraining,
+    model: AutoencoderConfig = TINY,
+    folder: Path | None = None,  # where the curve and the state go; what is there goes on
+    held_out: PictureSource | None = None,  # pictures that nobody learns from: their PSNR is in the curve
+    watch: Watch | None = None,
+    until: int | None = None,  # stop after this many steps, as an interruption would
+) -> Autoencoder:
+    """The moving average, calibrated and ready to use."""
+    trainer = _Trainer(source, held_out, cfg, model)
+    if folder is not None and (folder / TRAINING).exists():
+        trainer.restore(folder / TRAINING)
+    with Log(folder / CURVE if folder else None, "step", trainer.step, watch) as log:
+        last = min(cfg.steps, until if until is not None else cfg.steps)
+        while trainer.step < last:
+            row = trainer.advance()
+            if trainer.step % cfg.log_every == 0 or trainer.step == cfg.steps:
+                log.write({**row, **trainer.look_at_held_out()})
+            if folder is not None and (trainer.step % cfg.save_every == 0 or trainer.step == last):
+                trainer.save(folder / TRAINING)
+    return trainer.finish()
+
+
+def held_out_psnr(model: Autoencoder, source: PictureSource, size: int, at_most: int = 512) -> dict[str, float]:
+    """View -> dB, the average over pictures, of at most so many."""
+    return {view: _psnr(model, _spread(source, view, size, at_most)) for view in source.views}
+
+
+class _Trainer:
+    """One training, step by step."""
+
+    def __init__(
+        self, source: PictureSource, held_out: PictureSource | None, cfg: AutoencoderTraining, model: AutoencoderConfig
+    ) -> None:
+        self.source, self.held_out, self.cfg, self.step = source, held_out, cfg, 0
+        counts = [source.count(view) for view in source.views]
+        if not counts or not all(counts):
+            raise ContractError(f"Views {source.views} have {counts} pictures.", "Give at least one of each view.")
+        # places in an epoch: all pictures of the first view, then of the next
+        self._view = np.repeat(np.arange(len(counts)), counts)
+        self._row = np.concatenate([np.arange(count, dtype=np.int64) for count in counts])
+        self._usual = {view: _mean_picture(source, view, cfg.size) for view in source.views}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mix(cfg.seed, _START))
+            # channels last: a third faster on a CPU
+            self.model = Autoencoder(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._learning = list(self.model.parameters())
+        self._optimiser = torch.optim.AdamW(self._learning, lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
+        self.average = copy.deepcopy(self.model)
+        self._order: tuple[int, IntArray] = (-1, np.zeros(0, dtype=np.int64))
+        self._began = time.perf_counter()
+
+    def advance(self) -> dict[str, float]:
+        """One step; what it cost."""
+        rate = self.cfg.rate(self.step)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        pixels, weight = self._batch()
+        z = self.model.encode(pixels)
+        generator = torch.Generator().manual_seed(mix(self.cfg.seed, _NOISE, self.step))
+        made = self.model.decode(z + self.cfg.noise * torch.randn(z.shape, generator=generator))
+        error = (made - pixels).abs()
+        loss = (weight * (error + self.cfg.mse * error.square())).mean() + self.cfg.latent * z.square().mean()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = float(nn.utils.clip_grad_norm_(self._learning, self.cfg.clip))
+        if not math.isfinite(norm):
+            raise NotFinite(f"The loss is {float(loss.detach())} at step {self.step}.", "Give a lower learning rate.")
+        self._optimiser.step()
+        self.step += 1
+        self._follow()
+        seconds = time.perf_counter() - self._began
+        told = {"loss": float(loss.detach()), "absolute": float(error.detach().mean()) / 2.0}
+        return {"step": self.step, **told, "spread": float(z.detach().std()), "lr": rate, "seconds": seconds}
+
+    def look_at_held_out(self) -> dict[str, float]:
+        if self.held_out is None:
+            return {}
+        found = held_out_psnr(self.average, self.held_out, self.cfg.size, 128)
+        return {f"psnr_{view}": value for view, value in found.items()}
+
+    def finish(self) -> Autoencoder:
+        result = copy.deepcopy(self.average).to(memory_format=torch.contiguous_format)
+        each = -(-_CALIBRATE_ON // len(self.source.views))
+        shown = [_spread(self.source, view, self.cfg.size, each) for view in self.source.views]
+        result.calibrate(to_network(np.concatenate(shown)))
+        return result.eval().requires_grad_(False)  # type: ignore[no-any-return]
+
+    def save(self, folder: Path) -> None:
+        tensors = {**module_tensors(self.model, "model"), **module_tensors(self.average, "average")}
+        memory = optimiser_tensors(self._optimiser, "optimiser")
+        write_training(folder, {**tensors, **memory}, {"config": self._settings(), "step": self.step})
+
+    def restore(self, folder: Path) -> None:
+        tensors, state = read_training(folder, self._settings())
+        restore_module(self.model, "model", tensors)
+        restore_module(self.average, "average", tensors)
+        # the fused optimiser goes through memory, not through places: moments must lie as their weights do
+        for index, parameter in enumerate(self._learning):
+            for name in ("exp_avg", "exp_avg_sq"):
+                key = f"optimiser.{index}.{name}"
+                tensors[key] = torch.empty_like(parameter, requires_grad=False).copy_(tensors[key])
+        restore_optimiser(self._optimiser, "optimiser", tensors)
+        self.step = int(state["step"])
+
+    # ---- inside -----------------------------------------------------------------------------------------
+
+    def _settings(self) -> dict[str, object]:
+        counts = {view: self.source.count(view) for view in self.source.views}
+        return {**nested(self.cfg), "model": nested(self.model.cfg), "pictures": counts}
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """Pixels and weights (B, 3, S, S)."""
+        first = self.step * self.cfg.batch
+        chosen = np.array([self._place(place) for place in range(first, first + self.cfg.batch)], dtype=np.int64)
+        pixels, usual = [], []
+        for index, view in enumerate(self.source.views):
+            rows = self._row[chosen[self._view[chosen] == index]]
+            if len(rows):
+                pixels.append(to_network(fit_all(self.source.pictures(view, rows), self.cfg.size)))
+                usual.append(self._usual[view].expand_as(pixels[-1]))
+        shown = torch.cat(pixels)
+        far = (shown - torch.cat(usual)).abs().amax(dim=1, keepdim=True)
+        weight = 1.0 + self.cfg.rare * ((far - _USUAL) / (_RARE - _USUAL)).clamp(0.0, 1.0)
+        return shown.contiguous(memory_format=torch.channels_last), weight / weight.mean()
+
+    def _place(self, place: int) -> int:
+        epoch, offset = divmod(place, len(self._row))
+        if self._order[0] != epoch:
+            shuffled = np.random.default_rng(mix(self.cfg.seed, _ORDER, epoch)).permutation(len(self._row))
+            self._order = epoch, shuffled.astype(np.int64)
+        return int(self._order[1][offset])
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The average comes nearer; early on faster, or it would remember the random start."""
+        keep = min(self.cfg.ema, (1.0 + self.step) / (10.0 + self.step)) if self.cfg.ema else 0.0
+        torch._foreach_lerp_(list(self.average.parameters()), self._learning, 1.0 - keep)
+
+
+def _spread(source: PictureSource, view: str, size: int, at_most: int) -> ImageArray:
+    """(n, S, S, 3) of a view, evenly over all of its rows."""
+    count = source.count(view)
+    rows = np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
+    return fit_all(source.pictures(view, rows), size)
+
+
+def _mean_picture(source: PictureSource, view: str, size: int) -> Tensor:
+    """(1, 3, S, S)"""
+    return to_network(_spread(source, view, size, _MEAN_OF)).mean(dim=0, keepdim=True)
+
+
+@torch.no_grad()
+def _psnr(model: Autoencoder, pictures: ImageArray) -> float:
+    made = np.concatenate([_through(model, part) for part in np.array_split(pictures, max(len(pictures) // 64, 1))])
+    errors = np.square(made.astype(np.float64) - pictures).mean(axis=(1, 2, 3))
+    return float((10.0 * np.log10(255.0**2 / np.maximum(errors, _LEAST))).mean())
+
+
+def _through(model: Autoencoder, pictures: ImageArray) -> ImageArray:
+    return from_network(model.decode(model.encode(to_network(pictures))))

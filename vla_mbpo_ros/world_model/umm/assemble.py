@@ -1,0 +1,141 @@
+"""From words, levels and pictures to what the network takes.
+
+texts of B rows ──builders──> blocks ──layout──> Rows          one form: every text gets the longest one's room
+pictures (B, V, 3, S, S) ──autoencoder, resize──> Clean ──by block──> Images
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 (as everywhere)
+from torch import Tensor
+
+from vla_mbpo_ros.models.autoencoder import Autoencoder
+from vla_mbpo_ros.world_model.builders import (
+    Context,
+    DropOut,
+    Shape,
+    drop_out,
+    dynamics_sequence,
+    only,
+    reward_sequence,
+)
+from vla_mbpo_ros.world_model.sequence import Block, IntArray, Kind, layout
+from vla_mbpo_ros.world_model.umm.config import UmmConfig
+from vla_mbpo_ros.world_model.umm.embed import patches, unpatched
+from vla_mbpo_ros.world_model.umm.net import Images
+from vla_mbpo_ros.world_model.umm.rows import Rows, rows
+from vla_mbpo_ros.world_model.vocabulary import Vocabulary
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Views at one moment, as the two experts see them."""
+
+    latents: Tensor  # (B, V, T, latent width)
+    pixels: Tensor | None  # (B, V, 3, H, W) in [-1, 1]; none without a vision encoder
+
+
+def dynamics_blocks(
+    shape: Shape, words: Vocabulary, instructions: Sequence[str], levels: IntArray, state: IntArray | None
+) -> list[tuple[Block, ...]]:
+    """A sequence for each row; `levels` (B, K, N), `state` (B, N) where actions are differences from it."""
+    tasks = [words.task(one) for one in instructions]
+    told = [[] if state is None else state[row].tolist() for row in range(len(tasks))]
+    prompts = [
+        [words.prompt(view, levels[row].tolist(), told[row]) for view in range(shape.views)]
+        for row in range(len(tasks))
+    ]
+    every = [prompt for row in prompts for prompt in row]
+    roomy = replace(shape, text_room=_room(shape.text_room, tasks), prompt_room=_room(shape.prompt_room, every))
+    return [dynamics_sequence(roomy, task, own) for task, own in zip(tasks, prompts, strict=True)]
+
+
+def reward_blocks(shape: Shape, words: Vocabulary, instructions: Sequence[str]) -> list[tuple[Block, ...]]:
+    questions = [words.question(one) for one in instructions]
+    roomy = replace(shape, text_room=_room(shape.text_room, questions))
+    return [reward_sequence(roomy, question, words.answer) for question in questions]
+
+
+def branches(
+    blocks: Sequence[Sequence[Block]], words: Vocabulary, which: Sequence[Context], device: torch.device
+) -> Rows:
+    """All rows in the first context, then all in the next, …"""
+    return rows([layout(only(one, context), words.markers, dense=True) for context in which for one in blocks], device)
+
+
+def dropped(
+    blocks: Sequence[Sequence[Block]],
+    words: Vocabulary,
+    rates: DropOut,
+    generator: np.random.Generator,
+    device: torch.device,
+) -> Rows:
+    """Rows for training, each with its own blocks left out."""
+    return rows([layout(drop_out(one, rates, generator), words.markers, dense=True) for one in blocks], device)
+
+
+def images(form: Rows, moments: Sequence[Clean]) -> Images:
+    """What stands in each image block; `moments` are the views now and, if they are known, after the chunk.
+
+    In a NOISE block stands the view as it will be, if that is known: what training learns.
+    """
+    latents, pixels = {}, {}
+    for index in form.form.images(Kind.LATENT, Kind.NOISE, Kind.VIT):
+        block = form.form.blocks[index]
+        if block.time >= len(moments):
+            continue
+        held = moments[block.time]
+        if block.kind is not Kind.VIT:
+            latents[index] = held.latents[:, block.view]
+        elif held.pixels is not None:
+            pixels[index] = held.pixels[:, block.view]
+    return Images(latents, pixels)
+
+
+def clean(pictures: Tensor, autoencoder: Autoencoder, cfg: UmmConfig) -> Clean:
+    """Of pictures (B, V, 3, H, W) in [-1, 1], as `pictures.to_network` gives them."""
+    flat = pictures.flatten(0, 1)
+    latents = to_tokens(autoencoder.encode(flat.to(_type(autoencoder))).float(), cfg)
+    views = pictures.shape[:2]
+    seen = for_vit(flat, cfg) if cfg.vit.layers else None
+    pixels = None if seen is None else seen.reshape(*views, *seen.shape[1:])
+    return Clean(latents.reshape(*views, *latents.shape[1:]), pixels)
+
+
+def for_vit(pictures: Tensor, cfg: UmmConfig) -> Tensor:
+    """(B, 3, H, W) brought to the size that the vision encoder takes."""
+    size = (cfg.vit.height, cfg.vit.breadth)
+    if pictures.shape[-2:] == size:
+        return pictures
+    return F.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1.0, 1.0)
+
+
+def to_tokens(latents: Tensor, cfg: UmmConfig) -> Tensor:
+    """The autoencoder's latents (B, C, h, w) -> (B, T, latent width)."""
+    return patches(latents, cfg.latent.patch)
+
+
+def from_tokens(tokens: Tensor, cfg: UmmConfig) -> Tensor:
+    """The way back."""
+    return unpatched(tokens, cfg.latent.grid, cfg.latent.patch)
+
+
+def decoded(tokens: Tensor, autoencoder: Autoencoder, cfg: UmmConfig) -> Tensor:
+    """Latent tokens (B, T, latent width) -> pictures (B, 3, H, W) in [-1, 1]."""
+    pictures: Tensor = autoencoder.decode(from_tokens(tokens, cfg).to(_type(autoencoder)))
+    return pictures.float().clamp(-1.0, 1.0)
+
+
+def _type(autoencoder: Autoencoder) -> torch.dtype:
+    return next(autoencoder.parameters()).dtype
+
+
+def _room(room: int, texts: Sequence[Ids]) -> int:
+    return room or max(len(ids) for ids in texts)

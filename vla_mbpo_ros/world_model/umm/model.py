@@ -1,0 +1,140 @@
+"""UMM-World behind the protocol: pictures, instructions and chunks in; pictures, success and state out.
+
+    pictures ──autoencoder──> latents ─┐
+    chunks ──codec──> levels ──────────┼──> sequences ──sampling──> latents ──autoencoder──> pictures ──judge──> success
+    instructions ──vocabulary──────────┘
+
+A view that was made is decoded to the picture that the caller gets and encoded again before the next view sees it:
+what one view is conditioned on is what the other one shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.models.autoencoder import Autoencoder
+from vla_mbpo_ros.models.pictures import fit_all, from_network, to_network
+from vla_mbpo_ros.robots.spec import RobotSpec
+from vla_mbpo_ros.schema import FloatArray, ImageArray
+from vla_mbpo_ros.world_model.actions import ActionCodec
+from vla_mbpo_ros.world_model.builders import Context, Shape
+from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, StateSource, WorldModel, go_on
+from vla_mbpo_ros.world_model.sequence import Kind
+from vla_mbpo_ros.world_model.umm import assemble
+from vla_mbpo_ros.world_model.umm.net import UmmNet
+from vla_mbpo_ros.world_model.umm.reward import success
+from vla_mbpo_ros.world_model.umm.sampling import contexts, repeated, sample, seeded_noise
+from vla_mbpo_ros.world_model.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the network needs to be a world model of a robot."""
+
+    autoencoder: Autoencoder
+    vocabulary: Vocabulary
+    codec: ActionCodec
+    robot: RobotSpec
+    views: tuple[str, ...]  # camera names, the head first
+    ivd: bool = True  # interleaved view decoding
+    commands: bool = True  # chunks are in the robot's units, so their last step says a state; False: in [-1, 1]
+
+
+class UmmWorld:
+    """A `WorldModel`."""
+
+    def __init__(self, net: UmmNet, around: Around, version: str) -> None:
+        _check(net, around)
+        self.net, self.around, self.version = net.eval(), around, version
+        latent = net.cfg.latent
+        self.shape = Shape(len(around.views), latent.tokens, net.cfg.vit.tokens, around.ivd)
+        self.size = (latent.height * around.autoencoder.downsample, latent.breadth * around.autoencoder.downsample)
+        self.views, self.horizon = around.views, around.codec.horizon
+
+    @torch.inference_mode()
+    def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
+        self._check(scenes, chunks, seeds)
+        images = self._pictures(self._latents(scenes, chunks, seeds, pause))
+        pause()
+        judged = self.judge(Scenes(images, scenes.state, scenes.instructions))
+        state, source = self._state_after(scenes, chunks)
+        return Dreams(images, judged, state, source)
+
+    @torch.inference_mode()
+    def judge(self, scenes: Scenes) -> FloatArray:
+        words, device = self.around.vocabulary, self.net.device
+        blocks = assemble.reward_blocks(self.shape, words, scenes.instructions)
+        layout = assemble.branches(blocks, words, (Context.ALL,), device)
+        tokens = self.net.image_tokens(assemble.images(layout, [self._clean(scenes.images)]))
+        found: FloatArray = success(self.net, layout, tokens, words).double().cpu().numpy()
+        return found
+
+    def _latents(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause) -> list[Tensor]:
+        """(B, T, latent width) of every view after the chunk."""
+        around = self.around
+        levels = around.codec.encode(chunks, scenes.state).levels
+        told = around.codec.encode_state(scenes.state) if around.codec.needs_state else None
+        blocks = assemble.dynamics_blocks(self.shape, around.vocabulary, scenes.instructions, levels, told)
+        which = contexts(self.net.cfg.sampler)
+        layout = assemble.branches(blocks, around.vocabulary, which, self.net.device)
+        now = assemble.images(layout, [self._clean(scenes.images)])
+        tokens = repeated(self.net.image_tokens(now), len(which))
+        noise = seeded_noise(seeds, layout, self.net)
+        return sample(self.net, layout, tokens, noise, self._again, pause)
+
+    def _again(self, view: int, latents: Tensor) -> Mapping[Kind, Tensor]:
+        """A view that was made, as the next ones see it."""
+        seen = self._clean(self._pictures([latents]))
+        held = {Kind.LATENT: seen.latents[:, 0]}
+        return held if seen.pixels is None else {**held, Kind.VIT: seen.pixels[:, 0]}
+
+    def _pictures(self, views: Sequence[Tensor]) -> ImageArray:
+        """Latents of V views -> (B, V, H, W, 3)"""
+        made = [assemble.decoded(latents, self.around.autoencoder, self.net.cfg) for latents in views]
+        return from_network(torch.stack(made, dim=1))
+
+    def _clean(self, images: ImageArray) -> assemble.Clean:
+        pictures = to_network(fit_all(images, self.size[0]), self.net.device)
+        return assemble.clean(pictures, self.around.autoencoder, self.net.cfg)
+
+    def _state_after(self, scenes: Scenes, chunks: FloatArray) -> tuple[FloatArray, StateSource]:
+        """As if the last command had been reached; a velocity has moved its joint all along the chunk."""
+        if not self.around.commands:
+            return np.full_like(scenes.state, np.nan), StateSource.NONE
+        robot = self.around.robot
+        moved = scenes.state + chunks.sum(axis=1) / robot.control_hz
+        reached = np.where(robot.is_velocity, moved, chunks[:, -1])
+        return np.clip(reached, robot.low, robot.high), StateSource.COMMANDED
+
+    def _check(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int]) -> None:
+        wanted = (len(scenes), self.horizon, self.around.codec.dof)
+        if chunks.shape != wanted or len(seeds) != len(scenes):
+            cause = f"Chunks of shape {chunks.shape} and {len(seeds)} seeds came for {len(scenes)} scenes."
+            raise ContractError(cause, f"Give chunks {wanted} and a seed for each.")
+        if scenes.images.shape[1] != len(self.views):
+            cause = f"Scenes have {scenes.images.shape[1]} views, {self.version} imagines {len(self.views)}."
+            raise ContractError(cause, f"Give {', '.join(self.views)}, in this order.")
+
+
+def _check(net: UmmNet, around: Around) -> None:
+    latent = net.cfg.latent
+    if latent.channels != around.autoencoder.latent_channels:
+        cause = f"The network takes latents of {latent.channels} channels, the autoencoder makes "
+        raise ContractError(f"{cause}{around.autoencoder.latent_channels}.", "Give the one that it was trained with.")
+    if latent.height != latent.breadth:
+        cause = f"The network's views have {latent.height} x {latent.breadth} latents."
+        raise ContractError(cause, "Pictures are square here: give as many rows as columns.")
+    if net.cfg.trunk.vocabulary < around.vocabulary.size:
+        cause = f"The vocabulary has {around.vocabulary.size} tokens, the network knows {net.cfg.trunk.vocabulary}."
+        raise ContractError(cause, "Give the one that it was trained with.")
+
+
+if TYPE_CHECKING:  # it keeps the protocol
+    _KEPT: type[WorldModel] = UmmWorld
