@@ -223,7 +223,7 @@ class SimConfig:
     )
     slip: float = leaf(
         0.5,
-        "Tabletop: how much friction, mass and balance of things vary with the seed; 0: not at all.",
+        "Tabletop: how much the drive, friction, mass and balance of things vary with the seed; 0: not at all.",
         low=0.0,
         high=1.0,
     )
