@@ -87,6 +87,7 @@ def test_an_interrupted_imitation_goes_on_with_the_same_demonstrations(
     [
         (("--algorithm", "online_ppo"), "online_ppo begins with a policy, and none was given."),
         (("--demos", "0"), "0 demonstrations"),
+        (("--seed", "500"), "would reach the starts of others"),
         (("--set", "leanring_rate=1"), "Unknown configuration key 'leanring_rate' in --set."),
         (("--set", "lr"), "--set got 'lr'."),
         (("--set", "lr=much"), "'lr' in --set must be a float"),
@@ -100,6 +101,13 @@ def test_what_cannot_be_meant_is_refused_before_anything_starts(
     assert code == 2
     assert said in told["error"]
     assert not (tmp_path / "out").exists()
+
+
+def test_several_processes_learn_from_bags_only(train: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, told, _ = train("--out", str(tmp_path / "out"))
+    assert code == 2
+    assert "Several processes learn from bags only." in told["error"]
 
 
 def test_a_finished_training_is_not_overwritten(train: Run, tmp_path: Path) -> None:

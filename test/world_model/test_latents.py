@@ -72,8 +72,10 @@ def test_another_autoencoder_or_size_or_picture_makes_them_anew(source: _Counted
     assert LatentCache(tmp_path, _model(0), 16).open("run", "a", source)["head"].shape == (5, 4, 2, 2)
     new.open("run", "b", source)
     assert source.read == 40
+    (tmp_path / "my-bags").mkdir()
+    (tmp_path / "my-bags" / "run.mcap").touch()
     assert sorted(new.forget_others()) == sorted([old.folder.name, f"{_model(0).version}-16"])
-    assert [path.name for path in tmp_path.iterdir()] == [new.folder.name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([new.folder.name, "my-bags"])
 
 
 def test_an_interrupted_build_leaves_nothing_that_could_be_taken(source: _Counted, tmp_path: Path) -> None:

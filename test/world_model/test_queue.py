@@ -269,3 +269,20 @@ def test_what_does_not_fit_the_model_is_refused_before_it_waits(
     with pytest.raises(ContractError, match=words):
         queue.submit(Slow(), replace(wish(), **change))  # type: ignore[arg-type]
     assert len(queue) == 0
+
+
+class Short(Slow):
+    """It forgets to judge."""
+
+    def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
+        return replace(super().imagine(scenes, chunks, seeds, pause), success=np.zeros(0))
+
+
+def test_an_answer_of_the_wrong_form_is_one_request_s_error_and_the_queue_goes_on(queue: ImagineQueue) -> None:
+    odd = queue.submit(Short(), wish())
+    finish(odd)
+    with pytest.raises(VlaMbpoError, match="The world model failed: IndexError"):
+        odd.result()
+    good = queue.submit(Slow(), wish())
+    finish(good)
+    assert len(good.result()) == 1

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from vla_mbpo_ros.algorithms.bc_config import BcConfig, learning_rate
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import (
+    has_training,
     module_tensors,
     optimiser_tensors,
     read_training,
@@ -86,7 +87,7 @@ def train_autoencoder(
 ) -> Autoencoder:
     """The moving average, calibrated and ready to use."""
     trainer = _Trainer(source, held_out, cfg, model)
-    if folder is not None and (folder / TRAINING).exists():
+    if folder is not None and has_training(folder / TRAINING):
         trainer.restore(folder / TRAINING)
     with Log(folder / CURVE if folder else None, "step", trainer.step, watch) as log:
         last = min(cfg.steps, until if until is not None else cfg.steps)

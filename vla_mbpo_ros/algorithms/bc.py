@@ -30,6 +30,7 @@ from vla_mbpo_ros.algorithms.bc_config import BFLOAT16, BcConfig, learning_rate
 from vla_mbpo_ros.algorithms.chunks import Batch, ChunkData, IntArray
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import (
+    has_training,
     module_tensors,
     optimiser_tensors,
     read_training,
@@ -64,7 +65,7 @@ def train_bc(
     if not len(data):
         raise ContractError("There is no row to learn from.", "Collect at least one demonstration that succeeds.")
     trainer = _Trainer(policy, data, cfg, held_out, team)
-    if folder is not None and (folder / TRAINING).exists():
+    if folder is not None and has_training(folder / TRAINING):
         trainer.restore(folder / TRAINING)
     curve = folder / CURVE if folder and team.leads else None
     with Log(curve, "step", trainer.step, watch if team.leads else None) as log:

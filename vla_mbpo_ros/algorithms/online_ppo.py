@@ -38,6 +38,7 @@ from typing import Any
 
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import (
+    has_training,
     module_tensors,
     optimiser_tensors,
     read_training,
@@ -102,7 +103,7 @@ def train_online_ppo(
 ) -> FlowPolicy:
     """Improve `policy` in place. What it cost is in the curve: control steps and episodes of `pool`."""
     trainer = _Trainer(policy, pool, tasks, cfg)
-    if folder is not None and (folder / TRAINING).exists():
+    if folder is not None and has_training(folder / TRAINING):
         trainer.restore(folder / TRAINING)
     with Log(folder / CURVE if folder else None, "iteration", trainer.iteration, watch) as log:
         last = min(cfg.iterations, until if until is not None else cfg.iterations)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,17 @@ from vla_mbpo_ros.models.weights import load, read_header, save
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
+def has_training(folder: Path) -> bool:
+    """Whether one can go on; a write that was cut off between its two renames is undone."""
+    old = _old(folder)
+    if not folder.exists() and old.exists():
+        with suppress(FileNotFoundError):  # of several processes another was first
+            old.rename(folder)
+    return folder.exists()
+
+
 def write_training(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    half, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
+    half, old = folder.with_name(f".{folder.name}.part"), _old(folder)
     for left in (half, old):
         shutil.rmtree(left, ignore_errors=True)
     half.mkdir(parents=True)
@@ -35,6 +45,10 @@ def write_training(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         folder.rename(old)
     half.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
 
 
 def read_training(folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -83,6 +83,8 @@ class Child:
             data = words.read(_READ_AT_ONCE)
         self._read_from += len(data)
         *lines, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > _READ_AT_ONCE:  # a program that never ends its line
+            lines, self._partial = [*lines, self._partial], b""
         return [line.decode("utf-8", "replace") for line in lines]
 
     def signal(self, number: signal.Signals) -> None:

@@ -123,7 +123,7 @@ def _through(graph: GraphSpec, plan: Plan) -> dict[str, float]:
     from vla_mbpo_ros.bringup.run_folder import make_run_folder
 
     with TemporaryDirectory() as folder:
-        environment = graph.environment.over(os.environ)
+        environment = graph.environment.over({**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
         run_folder = make_run_folder(graph, Path(folder))
         with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
             os.environ.update(environment)  # our own participant must talk by the same transport

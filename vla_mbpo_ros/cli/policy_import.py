@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from vla_mbpo_ros.models.need import need
 
     need("torch")
+    if args.out.exists():
+        raise ConfigError(f"{args.out} exists already, not overwriting.", "Give another folder.")
     from vla_mbpo_ros.config_io import update
     from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy
     from vla_mbpo_ros.policy.flow.config import FlowConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.algorithm == ONLINE_PPO and args.parent is None:
         cure = "Train one with --algorithm sft first, and give its folder as --parent."
         raise ConfigError("online_ppo begins with a policy, and none was given.", cure)
+    if not args.data and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun sets it
+        raise ConfigError("Several processes learn from bags only.", "Give --data, or start it without torchrun.")
     if not args.data and args.demos < 1:
         raise ConfigError(f"{args.demos} demonstrations were asked for.", "Give a number from 1 on.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vla_mbpo_ros.cli.output import say
 from vla_mbpo_ros.cli.train_policy import POLICY, SFT, changed, load_parent, show_cost
 from vla_mbpo_ros.cli.train_view import Bar
+from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.evaluation.tabletop_eval import Result
@@ -79,17 +80,29 @@ def _sft(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
 
 def _demonstrations(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> tuple[Demonstrations, int]:
     """Those of an interrupted training, or new ones; and the control steps that they took."""
+    from vla_mbpo_ros.data.replace_text import replace_text
     from vla_mbpo_ros.sim.tabletop import Demonstrations, collect
 
     recipe = {"tasks": list(tasks), "seed": args.seed, "demos": args.demos, "noise": args.noise, "stride": _STRIDE}
+    _check_starts(args)
     kept, paid = args.out / _DEMOS, args.out / _PAID
     if kept.exists() and paid.exists():
         return Demonstrations.load(kept, recipe), int(json.loads(paid.read_text(encoding="utf-8"))["control_steps"])
     first = args.seed * _DEMO_SEEDS
     made = collect(tasks, range(first, first + args.demos), args.noise, pool=pool, stride=_STRIDE).successful()
     made.save(kept, recipe)
-    paid.write_text(json.dumps({"control_steps": pool.ledger.steps}) + "\n", encoding="utf-8")
+    replace_text(paid, json.dumps({"control_steps": pool.ledger.steps}) + "\n")
     return made, pool.ledger.steps
+
+
+def _check_starts(args: argparse.Namespace) -> None:
+    """A policy must not be shown the starts that it will be judged by."""
+    from vla_mbpo_ros.evaluation.tabletop_eval import FIRST_SEED
+
+    most = FIRST_SEED // _DEMO_SEEDS - 1
+    if args.demos > _DEMO_SEEDS or args.seed > most:
+        cause = f"{args.demos} demonstrations a task with seed {args.seed} would reach the starts of others."
+        raise ConfigError(cause, f"Give at most {_DEMO_SEEDS} demonstrations and seeds up to {most}.")
 
 
 def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:

@@ -68,12 +68,12 @@ def read_header(path: Path) -> Weights:
             header = _header(file.read(8), file, size, path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    metadata = {str(key): str(value) for key, value in (header.pop("__metadata__", None) or {}).items()}
     try:
+        metadata = {str(key): str(value) for key, value in (header.pop("__metadata__", None) or {}).items()}
         shapes = {name: tuple(int(side) for side in fact["shape"]) for name, fact in header.items()}
         dtypes = {name: str(fact["dtype"]) for name, fact in header.items()}
         end = max((int(fact["data_offsets"][1]) for fact in header.values()), default=0)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise _not_ours(path, f"its header is damaged ({error!r})") from error
     _check_size(path, size, end)
     return Weights(path, shapes, dtypes, metadata)

@@ -60,15 +60,20 @@ class Loader:
 
     def begin(self, path: str) -> Future[Actor]:
         """Its result, or an error of our tree if anything is wrong. To ask for the same again is to wait for it."""
+        if not path:
+            raise ConfigError("No path came.", "Give the folder of a policy on the machine of this node.")
         if self._job is not None and self.path == path:
             return self._job
         if self.path:
             raise VlaMbpoError(f"{self.path} is being loaded.", "Ask again when that has been answered.")
-        if not path:
-            raise ConfigError("No path came.", "Give the folder of a policy on the machine of this node.")
         self._path = path
         self._job = self._thread.submit(self._load, Path(path).expanduser())
         return self._job
+
+    def forget(self, job: Future[Actor]) -> None:
+        """What has been answered; else a policy that nobody wants stays in memory until the next one comes."""
+        if self._job is job and job.done():
+            self._job = None
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -69,7 +69,7 @@ class PolicyNode(ManagedNode):
         self._newest_id = 0  # newest chunk that was published
         self._last_chunk_ns: int | None = None  # observation time of the newest chunk
         self._sim: SimState | None = None  # the tick that is to be answered, in lock-step
-        self._sim_episode = self._episode_seed = 0
+        self._sim_episode, self._episode_seed = -1, 0  # the simulator's first episode is number 0
         self._make_entities()
 
     def start(self) -> None:
@@ -180,6 +180,7 @@ class PolicyNode(ManagedNode):
         job = self._loader.begin(path)
         if not await self._calls.until(job.done, LOAD_S):
             raise VlaMbpoError(f"{path} is not loaded after {LOAD_S:.0f} s.", "Ask again later.")
+        self._loader.forget(job)
         loaded = job.result()
         if dry_run:
             return f"{loaded.version} fits. {self._acting.version} goes on."

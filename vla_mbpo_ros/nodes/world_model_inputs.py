@@ -127,7 +127,10 @@ class Inputs:
 
     def _latest(self, source: str) -> Any:
         """A Frame, or the position of joints; StaleError if it is too old."""
-        aligner = Aligner({source: _ages(self._node.cfg)[source]})
+        ages = _ages(self._node.cfg)
+        if source not in ages:  # the model knows a camera that these settings leave out
+            raise UnknownName("camera", source, self._node.cfg.cameras)
+        aligner = Aligner({source: ages[source]})
         now_ns = self._node.now_ns()
         if source in self._newest:
             data = self._newest[source]

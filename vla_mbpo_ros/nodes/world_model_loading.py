@@ -44,6 +44,11 @@ class ModelKeeper:
             raise ConfigError("No path came.", "Give the folder of a world model on the machine of this node.")
         return self.begin(path)
 
+    def forget(self, job: Future[WorldModel]) -> None:
+        """What has been answered; else a model that nobody wants stays in memory until the next one comes."""
+        if self._job is job and job.done():
+            self._job = None
+
     def use(self, model: WorldModel) -> None:
         """From the next request on."""
         self._current, self.failure = model, None

@@ -69,8 +69,9 @@ class WorldModelNode(ManagedNode):
         self._queue = ImagineQueue(limits.max_batch, limits.max_waiting)
 
     def stop(self) -> None:
-        if self._queue:
+        if self._queue is not None:  # an idle one is false: it has no requests
             self._queue.close()
+            self._queue = None
         self._on_news()
 
     def dismantle(self) -> None:
@@ -93,7 +94,7 @@ class WorldModelNode(ManagedNode):
             status.summary(diagnostics.ERROR, str(self._keeper.failure))
         status.add("model", self._keeper.version or "none")
         status.add("loading", self._keeper.loading or "nothing")
-        status.add("waiting requests", str(len(self._queue) if self._queue else 0))
+        status.add("waiting requests", str(len(self._queue or ())))
         status.add("answered, refused", f"{self._answered}, {self._refused}")
         status.add("last answer [s]", f"{self._last_s:.3f}")
 
@@ -146,9 +147,12 @@ class WorldModelNode(ManagedNode):
         replies = Replies(asked, model, self.robot, self.cfg.world_model.reply_limit_mb)
         assert self._queue is not None  # active
         ticket = self._queue.submit(model, asked.wish, self._woken.trigger)
-        while not ticket.done:
-            await self._news()
-            watch(ticket, replies)
+        try:
+            while not ticket.done:
+                await self._news()
+                watch(ticket, replies)
+        finally:
+            ticket.cancel()  # nobody waits any more; of no effect once it is done
         steps = ticket.result()
         watch(ticket, replies)
         reply.steps, reply.observed = replies.encode(steps), replies.observed
@@ -160,6 +164,7 @@ class WorldModelNode(ManagedNode):
             while not job.done():
                 await self._news()
                 self._require_active()
+            self._keeper.forget(job)
             model = job.result()
             if request.dry_run:
                 response.message = f"{model.version} fits. {self._keeper.version or 'No model'} goes on."

@@ -67,7 +67,7 @@ class LatentCache:
 
     def forget_others(self) -> list[str]:
         """Remove what other autoencoders and sizes have left beside; which they were."""
-        others = [path for path in sorted(self.folder.parent.glob("*-*")) if path.is_dir() and path != self.folder]
+        others = [path for path in sorted(self.folder.parent.glob("*-*")) if path != self.folder and _is_ours(path)]
         for path in others:
             shutil.rmtree(path, ignore_errors=True)
         return [path.name for path in others]
@@ -162,3 +162,9 @@ class EpisodePictures:
 
     def pictures(self, view: str, rows: IntArray) -> ImageArray:
         return np.asarray(self._images[view][rows])
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether all that is in it was written here: a folder of somebody else's may have a dash in its name too."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")] if folder.is_dir() else []
+    return bool(entries) and all((entry / ABOUT).is_file() for entry in entries)

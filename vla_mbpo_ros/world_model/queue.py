@@ -175,6 +175,7 @@ class ImagineQueue:
     def _run(self) -> None:
         while rows := self._next():
             self._imagine(rows)
+            del rows  # a thread that waits must not keep a model that has been exchanged
 
     def _next(self) -> list[_Row]:
         """Rows for one call; empty at the end."""
@@ -212,13 +213,15 @@ class ImagineQueue:
             scenes = join([row.scene for row in rows])
             chunks = np.stack([row.ticket.wish.chunks[row.chunk] for row in rows])
             dreams = tickets[0].model.imagine(scenes, chunks, [row.seed for row in rows], pause)
+            took_s = time.monotonic() - began_s
             after = dreams.as_scenes(scenes)
+            made = [(_step(row, dreams, index, took_s), after.select([index])) for index, row in enumerate(rows)]
         except Exception as error:  # whatever a model does, the queue goes on
             self._blame(tickets, rows, error)
             return
-        self.calls, self.last_s = self.calls + 1, time.monotonic() - began_s
-        for index, row in enumerate(rows):
-            self._keep(row, _step(row, dreams, index, self.last_s), after.select([index]))
+        self.calls, self.last_s = self.calls + 1, took_s
+        for row, (step, scene) in zip(rows, made, strict=True):
+            self._keep(row, step, scene)
         for ticket in tickets:
             ticket.news()
 
