@@ -71,8 +71,8 @@ Evaluate = Callable[[FlowPolicy], float]
 class OnlinePpoConfig:
     """Settings of online PPO."""
 
-    iterations: int = leaf(60, "Rounds of playing and learning.", low=1)
-    episodes: int = leaf(256, "Episodes in a round, shared out over the tasks.", low=1)
+    iterations: int = leaf(24, "Rounds of playing and learning.", low=1)
+    episodes: int = leaf(512, "Episodes in a round, shared out over the tasks.", low=1)
     discount: float = leaf(0.97, "Discount of a whole chunk.", low=0.0, high=1.0)
     lam: float = leaf(0.95, "GAE's lambda, a chunk.", low=0.0, high=1.0)
     timeout_ends: bool = leaf(True, "The time limit ends an episode with nothing; otherwise it only cuts it off.")

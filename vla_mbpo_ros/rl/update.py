@@ -29,7 +29,7 @@ class UpdateConfig:
     """How far and how fast the policy moves on one set of samples."""
 
     passes: int = leaf(3, "Passes over the samples at most.", low=1, high=1000)
-    minibatch: int = leaf(512, "Samples in a step.", low=1)
+    minibatch: int = leaf(1024, "Samples in a step.", low=1)
     kl_stop: float = leaf(0.06, "The policy rests for the other minibatches beyond this KL.", low=0.0)
     lr: float = leaf(4e-5, "Learning rate of the policy.", low=0.0, high=1.0)
     kl_target: float = leaf(
