@@ -15,8 +15,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
 from vla_mbpo_ros.algorithms.bc import train_bc  # noqa: E402 (after the checks)
-from vla_mbpo_ros.algorithms.bc_config import BcConfig, learning_rate  # noqa: E402
+from vla_mbpo_ros.algorithms.bc_config import BcConfig  # noqa: E402
 from vla_mbpo_ros.algorithms.chunks import DemonstrationChunks, normalisation_of  # noqa: E402
+from vla_mbpo_ros.algorithms.descent import learning_rate  # noqa: E402
 from vla_mbpo_ros.algorithms.log import read_log  # noqa: E402
 from vla_mbpo_ros.errors import ConfigError, ContractError, NotFinite  # noqa: E402
 from vla_mbpo_ros.robots.tabletop import TABLETOP  # noqa: E402

@@ -1,9 +1,12 @@
 """Whole algorithms, each readable from top to bottom.
 
-    bc.py           behaviour cloning with flow matching (SFT)
+    bc.py           behaviour cloning with flow matching (SFT); bc_config.py: its settings
     online_ppo.py   PPO on whole episodes in the true simulator
+    autoencoder.py  the latent autoencoder of a world model
     chunks.py       what bc learns from: a protocol, and demonstrations as arrays
+    bag_set.py      folders of bags opened, split, with statistics; bag_chunks.py: their rows for bc
     tabletop.py     the tabletop as a ground for rollouts, and the settings of a small policy for it
+    descent.py      the rows of a step, its learning rate, the moving average
     log.py          one CSV row a step or iteration, TensorBoard if it is installed
     saved.py        the state of a training on disk, to go on bit for bit
 

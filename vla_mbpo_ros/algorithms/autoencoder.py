@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vla_mbpo_ros.algorithms.bc_config import BcConfig, learning_rate
+from vla_mbpo_ros.algorithms.descent import Epochs, follow, learning_rate
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import (
     has_training,
@@ -39,7 +39,7 @@ from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError, NotFinite
 from vla_mbpo_ros.models.autoencoder import TINY, Autoencoder, AutoencoderConfig
-from vla_mbpo_ros.models.pictures import IntArray, PictureSource, fit_all, from_network, to_network
+from vla_mbpo_ros.models.pictures import PictureSource, fit_all, from_network, to_network
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.schema import ImageArray
 
@@ -70,10 +70,6 @@ class AutoencoderTraining:
     seed: int = leaf(0, "Seed of everything random.", low=0)
     log_every: int = leaf(100, "Steps between two rows of the curve.", low=1)
     save_every: int = leaf(500, "Steps between two saved states.", low=1)
-
-    def rate(self, step: int) -> float:
-        """Up in a line, then down along half a cosine, as everywhere."""
-        return learning_rate(step, BcConfig(steps=self.steps, lr=self.lr, last_lr=self.last_lr, warmup=self.warmup))
 
 
 def train_autoencoder(
@@ -126,12 +122,12 @@ class _Trainer:
         self._learning = list(self.model.parameters())
         self._optimiser = torch.optim.AdamW(self._learning, lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
         self.average = copy.deepcopy(self.model)
-        self._order: tuple[int, IntArray] = (-1, np.zeros(0, dtype=np.int64))
+        self._epochs = Epochs(len(self._row), cfg.seed, _ORDER)
         self._began = time.perf_counter()
 
     def advance(self) -> dict[str, float]:
         """One step; what it cost."""
-        rate = self.cfg.rate(self.step)
+        rate = learning_rate(self.step, self.cfg)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         pixels, weight = self._batch()
@@ -147,7 +143,7 @@ class _Trainer:
             raise NotFinite(f"The loss is {float(loss.detach())} at step {self.step}.", "Give a lower learning rate.")
         self._optimiser.step()
         self.step += 1
-        self._follow()
+        follow(list(self.average.parameters()), self._learning, self.step, self.cfg.ema)
         seconds = time.perf_counter() - self._began
         told = {"loss": float(loss.detach()), "absolute": float(error.detach().mean()) / 2.0}
         return {"step": self.step, **told, "spread": float(z.detach().std()), "lr": rate, "seconds": seconds}
@@ -190,8 +186,7 @@ class _Trainer:
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Pixels and weights (B, 3, S, S)."""
-        first = self.step * self.cfg.batch
-        chosen = np.array([self._place(place) for place in range(first, first + self.cfg.batch)], dtype=np.int64)
+        chosen = self._epochs.step(self.step, self.cfg.batch)
         pixels, usual = [], []
         for index, view in enumerate(self.source.views):
             rows = self._row[chosen[self._view[chosen] == index]]
@@ -202,19 +197,6 @@ class _Trainer:
         far = (shown - torch.cat(usual)).abs().amax(dim=1, keepdim=True)
         weight = 1.0 + self.cfg.rare * ((far - _USUAL) / (_RARE - _USUAL)).clamp(0.0, 1.0)
         return shown.contiguous(memory_format=torch.channels_last), weight / weight.mean()
-
-    def _place(self, place: int) -> int:
-        epoch, offset = divmod(place, len(self._row))
-        if self._order[0] != epoch:
-            shuffled = np.random.default_rng(mix(self.cfg.seed, _ORDER, epoch)).permutation(len(self._row))
-            self._order = epoch, shuffled.astype(np.int64)
-        return int(self._order[1][offset])
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """The average comes nearer; early on faster, or it would remember the random start."""
-        keep = min(self.cfg.ema, (1.0 + self.step) / (10.0 + self.step)) if self.cfg.ema else 0.0
-        torch._foreach_lerp_(list(self.average.parameters()), self._learning, 1.0 - keep)
 
 
 def _spread(source: PictureSource, view: str, size: int, at_most: int) -> ImageArray:

@@ -26,8 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vla_mbpo_ros.algorithms.bc_config import BFLOAT16, BcConfig, learning_rate
+from vla_mbpo_ros.algorithms.bc_config import BFLOAT16, BcConfig
 from vla_mbpo_ros.algorithms.chunks import Batch, ChunkData, IntArray
+from vla_mbpo_ros.algorithms.descent import Epochs, follow, learning_rate
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import (
     has_training,
@@ -113,7 +114,7 @@ class _Trainer:
         self._learning = [p for p in self.policy.net.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(self._learning, lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
         self._average = [p.detach().clone() for p in self._learning]
-        self._order: tuple[int, IntArray] = (-1, np.zeros(0, dtype=np.int64))
+        self._epochs = Epochs(len(data), cfg.seed, _ORDER)
         self._began = time.perf_counter()
 
     def advance(self) -> dict[str, float]:
@@ -122,7 +123,8 @@ class _Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         mine = self.team.share(self.cfg.batch)
-        loss = self._loss_of(self.data, self._rows()[mine], self._chance(_NOISE, self.step, self.cfg.batch), mine)
+        rows = self._epochs.step(self.step, self.cfg.batch)[mine]
+        loss = self._loss_of(self.data, rows, self._chance(_NOISE, self.step, self.cfg.batch), mine)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(whole(nn.utils.clip_grad_norm_(self._learning, self.cfg.clip)).detach())
@@ -131,7 +133,7 @@ class _Trainer:
             raise NotFinite(f"The loss is {told} at step {self.step}.", "Give a lower learning rate.")
         self._optimiser.step()
         self.step += 1
-        self._follow()
+        follow(self._average, self._learning, self.step, self.cfg.ema)
         seconds = time.perf_counter() - self._began
         return {"step": self.step, "loss": told, "lr": rate, "gradient": norm, "seconds": seconds}
 
@@ -192,24 +194,6 @@ class _Trainer:
         eps = torch.randn(self.cfg.draws * rows, net.horizon, net.action_dim, generator=generator)
         t = sample_time(torch.rand(self.cfg.draws * rows, generator=generator))
         return eps.reshape(self.cfg.draws, rows, *eps.shape[1:]), t.reshape(self.cfg.draws, rows)
-
-    def _rows(self) -> IntArray:
-        """(B,) of this step; the rows of an epoch are a shuffle of all, and a step may reach into the next one."""
-        first = self.step * self.cfg.batch
-        return np.array([self._row(place) for place in range(first, first + self.cfg.batch)], dtype=np.int64)
-
-    def _row(self, place: int) -> int:
-        epoch, offset = divmod(place, len(self.data))
-        if self._order[0] != epoch:
-            shuffled = np.random.default_rng(mix(self.cfg.seed, _ORDER, epoch)).permutation(len(self.data))
-            self._order = epoch, shuffled.astype(np.int64)
-        return int(self._order[1][offset])
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """The average comes nearer; early on faster, or it would remember the random start."""
-        keep = min(self.cfg.ema, (1.0 + self.step) / (10.0 + self.step)) if self.cfg.ema else 0.0
-        torch._foreach_lerp_(self._average, [p.detach() for p in self._learning], 1.0 - keep)
 
     @contextmanager
     def _as_average(self) -> Iterator[None]:

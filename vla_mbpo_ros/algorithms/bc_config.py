@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from vla_mbpo_ros.config import leaf
@@ -32,11 +31,3 @@ class BcConfig:
     seed: int = leaf(0, "Seed of everything random.", low=0)
     log_every: int = leaf(50, "Steps between two rows of the curve.", low=1)
     save_every: int = leaf(500, "Steps between two saved states.", low=1)
-
-
-def learning_rate(step: int, cfg: BcConfig) -> float:
-    """Up in a line, then down along half a cosine."""
-    if step < cfg.warmup:
-        return cfg.lr * (step + 1) / cfg.warmup
-    share = (step - cfg.warmup) / max(cfg.steps - cfg.warmup, 1)
-    return cfg.lr * (cfg.last_lr + (1.0 - cfg.last_lr) * 0.5 * (1.0 + math.cos(math.pi * share)))
