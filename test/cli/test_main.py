@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -127,3 +128,9 @@ def test_config_shows_every_setting_with_its_facts(capsys: pytest.CaptureFixture
     assert settings["gate.velocity_scale"]["dynamic"] is True
     assert "topics" in settings
     assert "cameras.head.hz" in call(capsys, "config")[1]
+
+
+def test_the_signals_are_as_they_were_when_a_command_has_ended() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
+    assert cli.main(["config", "arx_x5", "--json"]) == 0
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)) == before

@@ -7,7 +7,9 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 from vla_mbpo_ros import __version__
@@ -31,8 +33,7 @@ _INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
-    _end_in_order_on_sigterm()
-    with own_stdout(args):
+    with _ending_in_order(), own_stdout(args):
         try:
             return int(args.run(args))
         except VlaMbpoError as error:
@@ -66,17 +67,23 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _end_in_order_on_sigterm() -> None:
-    """`kill` ends a command as Ctrl-C does, so that no process of a graph is left behind."""
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """`kill` ends a command as Ctrl-C does, so that no process of a graph is left behind. Afterwards all is as before:
+    what another program forks must not inherit it, or `kill` may be lost on it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, interrupt)
-    except ValueError:  # not the main thread: whoever called us has the signals
+    if threading.current_thread() is not threading.main_thread():  # whoever called us has the signals
+        yield
         return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _unexpected(error: Exception) -> VlaMbpoError:
