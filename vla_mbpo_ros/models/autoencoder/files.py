@@ -22,9 +22,9 @@ from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.autoencoder.config import FLUX, AutoencoderConfig
 from vla_mbpo_ros.models.autoencoder.model import Autoencoder
 from vla_mbpo_ros.models.need import need
+from vla_mbpo_ros.models.weights import refuse_mismatch
 
 SETTINGS, WEIGHTS = "autoencoder.json", "autoencoder.safetensors"
-_LISTED = 5  # names of each sort in an error
 
 
 def save_autoencoder(model: Autoencoder, folder: Path) -> None:
@@ -69,15 +69,8 @@ def fill(model: Autoencoder, tensors: Mapping[str, Tensor], where: str) -> None:
     """Give `model`, which may be on the meta device, exactly these weights."""
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    problems = {
-        "missing": sorted(wanted.keys() - shapes.keys()),
-        "unknown": sorted(shapes.keys() - wanted.keys()),
-        "of another shape": sorted(name for name in wanted.keys() & shapes.keys() if wanted[name] != shapes[name]),
-    }
-    told = [f"{len(names)} {what}: {_first(names)}" for what, names in problems.items() if names]
-    if told:
-        cause = f"The weights of {where} do not fit: {'; '.join(told)}."
-        raise ContractError(cause, "Load an autoencoder of this architecture and size, whole.")
+    misshapen = sorted(name for name in wanted.keys() & shapes.keys() if wanted[name] != shapes[name])
+    refuse_mismatch(where, sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys()), misshapen)
     model.load_state_dict(dict(tensors), assign=True)
 
 
@@ -102,8 +95,3 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _ready(model: Autoencoder, device: torch.device | str) -> Autoencoder:
     return model.to(device).eval().requires_grad_(False)
-
-
-def _first(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
