@@ -56,6 +56,7 @@ def _pi(args: argparse.Namespace) -> dict[str, Any]:
 
 def _tiny(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
+    import torch
 
     from vla_mbpo_ros.policy.factory import device_of
     from vla_mbpo_ros.policy.tiny.benchmark import blank, facts_of, random_policy, timed_ms
@@ -63,6 +64,7 @@ def _tiny(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.repeats < 1:
         raise ConfigError(f"Cannot measure repeats {args.repeats}.", "Give 1 or more.")
+    torch.set_num_threads(1)  # as in the node, whose graph gives each process one
     robot = get_robot("arx_x5")
     policy = random_policy(robot, args.steps, args.views, args.horizon).to(device_of(args.device)[0])
     seen, alone = blank(policy, robot), []
