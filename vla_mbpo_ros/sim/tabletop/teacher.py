@@ -44,6 +44,7 @@ class Demonstration:
     state: FloatArray  # (M, 7)
     actions: FloatArray  # (M, K, 7) in [-1, 1]
     tick: FloatArray  # (M,) control steps since the reset
+    places: FloatArray  # (M, 2, 4) of what the tool touches and of the target: x y z [m], yaw [rad]; privileged
     success_tick: int  # -1: failed
     steps: int  # control steps of the demonstration
     looked_ahead: int  # control steps on copies of the world
@@ -53,11 +54,12 @@ def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demons
     """From the start to success, failure or the time limit."""
     disturbance = _Disturbance(lesson)
     world.begin(lesson.task, lesson.seed, lesson.slip)
-    images, states, actions, ticks = [], [], [], []
+    images, states, actions, ticks, places = [], [], [], [], []
     while not world.over:
         images.append(world.views(width, height))
         states.append(world.position())
         ticks.append(world.ticks)
+        places.append(_places(world))
         actions.append(_look_ahead(world, lesson.horizon))
         for _ in range(lesson.stride):
             if not world.over:
@@ -67,10 +69,17 @@ def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demons
         state=np.array(states),
         actions=np.array(actions),
         tick=np.array(ticks, dtype=np.float64),
+        places=np.array(places),
         success_tick=world.success_tick,
         steps=world.ticks,
         looked_ahead=len(actions) * lesson.horizon,
     )
+
+
+def _places(world: World) -> FloatArray:
+    """(2, 4)"""
+    things, task = world.state().things, world.task
+    return np.array([(*things[name].position, things[name].yaw) for name in (task.moved, task.target)])
 
 
 def _look_ahead(world: World, horizon: int) -> FloatArray:

@@ -56,12 +56,15 @@ class Worker:
         return self.advance(snapshots, np.zeros((len(snapshots), 0, TABLETOP.dof)), True)
 
     def advance(self, snapshots: Sequence[Snapshot], actions: FloatArray, render: bool) -> Rows:
-        """Execute actions (B, K, 7); pictures after the last one only."""
+        """Execute actions (B, K, 7); pictures after the last one only. A chunk ends where its episode does: what is seen
+        then is the moment of success. One that begins after the end is executed to its own."""
         ends, images, states = [], [], []
         for snapshot, commands in zip(snapshots, to_command(actions), strict=True):
             self._world.restore(snapshot)
             for command in commands:
                 self._world.step(command)
+                if self._world.over and not snapshot.over:
+                    break
             ends.append(self._world.snapshot())
             states.append(self._world.position())
             if render:
