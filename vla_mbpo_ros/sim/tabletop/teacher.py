@@ -58,7 +58,7 @@ def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demons
         images.append(world.views(width, height))
         states.append(world.position())
         ticks.append(world.ticks)
-        actions.append(_look_ahead(world, lesson.horizon))
+        actions.append(look_ahead(world, lesson.horizon))
         for _ in range(lesson.stride):
             if not world.over:
                 world.step(to_command(expert_action(world.task, world.state()) + disturbance.next()))
@@ -73,7 +73,7 @@ def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demons
     )
 
 
-def _look_ahead(world: World, horizon: int) -> FloatArray:
+def look_ahead(world: World, horizon: int) -> FloatArray:
     """(K, 7) what the expert does from here, undisturbed. The world is as before."""
     here = world.snapshot()
     actions = np.empty((horizon, TABLETOP.dof))

@@ -189,6 +189,12 @@ class Pool:
             self.ledger.episodes += 1
         return shown
 
+    def plan(self, snapshots: Sequence[Snapshot], horizon: int) -> FloatArray:
+        """(B, K, 7) in [-1, 1]: what the experts would do from there. The slots stay as they are."""
+        plans = self._crew.do([("plan", (snapshots[part], horizon)) for part in self._parts(len(snapshots))])
+        self.ledger.looked_ahead += horizon * len(snapshots)
+        return np.concatenate(plans)
+
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _chosen(self, slots: Sequence[int] | IntArray | None) -> list[int]:

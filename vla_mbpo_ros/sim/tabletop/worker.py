@@ -23,7 +23,7 @@ from vla_mbpo_ros.errors import DeviceError, VlaMbpoError
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.sim.tabletop.actions import to_command
-from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson, demonstrate
+from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson, demonstrate, look_ahead
 from vla_mbpo_ros.sim.tabletop.world import Snapshot, World
 
 
@@ -67,6 +67,14 @@ class Worker:
             if render:
                 images.append(self._world.views(*self._size))
         return Rows(ends, _stacked(images, len(ends), self._size), np.array(states))
+
+    def plan(self, snapshots: Sequence[Snapshot], horizon: int) -> FloatArray:
+        """(B, K, 7) what the experts would do from there."""
+        plans = []
+        for snapshot in snapshots:
+            self._world.restore(snapshot)
+            plans.append(look_ahead(self._world, horizon))
+        return np.stack(plans)
 
     def demonstrate(self, lessons: Sequence[Lesson]) -> list[Demonstration]:
         return [demonstrate(self._world, lesson, *self._size) for lesson in lessons]
