@@ -14,6 +14,7 @@ from vla_mbpo_ros.evaluation.world_model.held_out import HeldOut, Size, hold_out
 from vla_mbpo_ros.evaluation.world_model.places import Finder  # noqa: E402
 from vla_mbpo_ros.robots.tabletop import TABLETOP  # noqa: E402
 from vla_mbpo_ros.schema import FloatArray  # noqa: E402
+from vla_mbpo_ros.sim.tabletop import Pool  # noqa: E402
 from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, go_on  # noqa: E402
 from vla_mbpo_ros.world_model.rivals.copy_last import CopyLast  # noqa: E402
 from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld  # noqa: E402
@@ -22,8 +23,14 @@ SIZE = Size(episodes=3, pairs=8, single=20, tasks=("press_red", "push_yellow", "
 
 
 @pytest.fixture(scope="session")
-def held() -> HeldOut:
-    return hold_out(SIZE)
+def pool() -> Iterator[Pool]:
+    with Pool() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def held(pool: Pool) -> HeldOut:
+    return hold_out(pool, SIZE)
 
 
 @pytest.fixture(scope="session")

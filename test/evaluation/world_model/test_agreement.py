@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -22,11 +20,10 @@ from vla_mbpo_ros.world_model.protocol import WorldModel
 
 
 @pytest.fixture(scope="module")
-def windy() -> Iterator[Weather]:
-    with Pool(slip=1.0) as pool:
-        tasks = [task for task in ("press_red", "push_yellow", "place_bowl") for _ in range(10)]
-        journeys = travel(pool, tasks, [*range(7_500_000, 7_500_010)] * 3, ClumsyExperts(pool))
-        yield make_weather(pool, journeys, 200)
+def windy(pool: Pool) -> Weather:
+    tasks = [task for task in ("press_red", "push_yellow", "place_bowl") for _ in range(10)]
+    journeys = travel(pool, tasks, [*range(7_500_000, 7_500_010)] * 3, ClumsyExperts(pool), slip=1.0)
+    return make_weather(pool, journeys, 200)
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ class Weather:
 
 
 def make_weather(pool: Pool, journeys: Journeys, most: int, seed: int = 0) -> Weather:
-    """`most` chunks at most, of those that go further than the median. The pool must have the journeys' slip."""
+    """`most` chunks at most, of those that go further than the median."""
     way = np.linalg.norm(journeys.chunks[:, :, :3].sum(axis=1), axis=1)
     far = np.flatnonzero(way >= np.median(way))
     rows = np.sort(np.random.default_rng(seed).permutation(far)[:most])

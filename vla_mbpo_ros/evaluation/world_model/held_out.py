@@ -7,7 +7,7 @@ weather       journeys without chance, and with as much of it as there is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,52 +52,43 @@ class HeldOut:
 
 
 def hold_out(
+    pool: Pool,
     size: Size,
     folder: Path | None = None,
-    workers: int = 2,
     hands: Hands = ClumsyExperts,
     who: str = "clumsy experts",
-    pixels: int = 64,
 ) -> HeldOut:
-    """Made anew, or read from `folder` if they are there; ConfigError if those were made otherwise."""
+    """Made anew, or read from `folder` if they are there; ConfigError if those were made otherwise.
+
+    `who` says in one word or two whose `hands` they are, so that nobody takes one's journeys for another's.
+    """
 
     def journeys(slip: float, first: int) -> Journeys:
-        recipe = _recipe(size, slip, first, who, pixels)
         path = None if folder is None else folder / f"journeys_slip_{slip:g}.npz"
+        recipe = _recipe(size, slip, first, who)
         if path is not None and path.exists():
             return Journeys.load(path, recipe)
-        made = _travelled(size, slip, first, hands, workers, pixels)
+        names = [task for task in size.tasks for _ in range(size.episodes)]
+        seeds = [first + index for _ in size.tasks for index in range(size.episodes)]
+        made = travel(pool, names, seeds, hands(pool), size.horizon, size.chunks, slip)
         if path is not None:
             made.save(path, recipe)
         return made
 
     usual = journeys(DEFAULT_SLIP, FIRST_SEED)
-    weather = []
-    for slip in (CALM, WINDY):
-        with Pool(workers, pixels, pixels, slip) as pool:
-            weather.append(make_weather(pool, journeys(slip, FIRST_SEED + _WEATHER_SEED), size.single))
-    with Pool(workers, pixels, pixels) as pool:
-        forks = fork(pool, usual, size.pairs)
+    further = FIRST_SEED + _WEATHER_SEED
+    weather = tuple(make_weather(pool, journeys(slip, further), size.single) for slip in (CALM, WINDY))
     single = np.random.default_rng(0).permutation(np.flatnonzero(usual.live))[: size.single]
-    return HeldOut(size, usual, usual.windows(size.chunks), np.sort(single), forks, tuple(weather))
+    return HeldOut(size, usual, usual.windows(size.chunks), np.sort(single), fork(pool, usual, size.pairs), weather)
 
 
-def _travelled(size: Size, slip: float, first: int, hands: Hands, workers: int, pixels: int) -> Journeys:
-    names = [task for task in size.tasks for _ in range(size.episodes)]
-    seeds = [first + index for _ in size.tasks for index in range(size.episodes)]
-    with Pool(workers, pixels, pixels, slip) as pool:
-        return travel(pool, names, seeds, hands(pool), size.horizon, least=size.chunks)
-
-
-def _recipe(size: Size, slip: float, first: int, who: str, pixels: int) -> dict[str, Any]:
-    tasks: Sequence[str] = list(size.tasks)
+def _recipe(size: Size, slip: float, first: int, who: str) -> dict[str, Any]:
     return {
-        "tasks": tasks,
+        "tasks": list(size.tasks),
         "episodes": size.episodes,
         "first_seed": first,
         "slip": slip,
         "horizon": size.horizon,
         "least": size.chunks,
         "who": who,
-        "pixels": pixels,
     }

@@ -164,9 +164,13 @@ def travel(
     act: Act,
     horizon: int = 10,
     least: int = LEAST,
+    slip: float | None = None,
 ) -> Journeys:
-    """One episode for each pair of task and seed, to its end and for `least` chunks at least."""
-    moment = Moment(pool.reset(tasks, seeds), pool.save(), np.arange(len(tasks), dtype=np.int64), 0)
+    """One episode for each pair of task and seed, to its end and for `least` chunks at least.
+
+    `slip` is the pool's unless it is given.
+    """
+    moment = Moment(pool.reset(tasks, seeds, slip), pool.save(), np.arange(len(tasks), dtype=np.int64), 0)
     passed, executed = [moment], []
     while moment.episode.size:
         actions = to_action(act(moment)[:, :horizon])
