@@ -10,15 +10,26 @@ import numpy as np
 
 from vla_mbpo_ros.algorithms.chunks import normalisation_of
 from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.config import FlowConfig, InputConfig
 from vla_mbpo_ros.policy.flow.net import VelocityNet
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
+from vla_mbpo_ros.policy.protocol import ODE
 from vla_mbpo_ros.policy.tiny.config import TinyConfig
 from vla_mbpo_ros.policy.tiny.factory import make_tiny
-from vla_mbpo_ros.rl.rollout import IntArray, Outcome, Seen
+from vla_mbpo_ros.rl.rollout import IntArray, Outcome, Player, Seen
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray
-from vla_mbpo_ros.sim.tabletop import Demonstrations, Observations, Pool, get_table_task, task_names, to_action
+from vla_mbpo_ros.sim.tabletop import (
+    Act,
+    Demonstrations,
+    Moment,
+    Observations,
+    Pool,
+    get_table_task,
+    task_names,
+    to_action,
+)
 
 ALL = "all"
 HORIZON = 10  # control steps of a chunk
@@ -94,6 +105,17 @@ class TabletopGround:
         ends = np.where(success, result.success_step, np.minimum(seen.tick, limits))
         timeout = result.done & ~success & ~self.pool.spoiled[slots]
         return Outcome(_seen(seen), success, result.done, timeout, ends - before)
+
+
+def acting(policy: FlowPolicy, pool: Pool, seed: int, mode: str = ODE) -> Act:
+    """Lets a policy act in `travel`. Its chance is keyed by (seed, the episode's seed, turn)."""
+    player = Player(policy, TabletopGround(pool), keep=False)
+
+    def act(moment: Moment) -> FloatArray:
+        chance = [mix(seed, one.seed, moment.turn) for one in moment.snapshots]
+        return player.act(_seen(moment.seen), chance, mode)
+
+    return act
 
 
 def _seen(observations: Observations) -> Seen:

@@ -60,7 +60,7 @@ def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demons
         states.append(world.position())
         ticks.append(world.ticks)
         places.append(_places(world))
-        actions.append(_look_ahead(world, lesson.horizon))
+        actions.append(look_ahead(world, lesson.horizon))
         for _ in range(lesson.stride):
             if not world.over:
                 world.step(to_command(expert_action(world.task, world.state()) + disturbance.next()))
@@ -82,7 +82,7 @@ def _places(world: World) -> FloatArray:
     return np.array([(*things[name].position, things[name].yaw) for name in (task.moved, task.target)])
 
 
-def _look_ahead(world: World, horizon: int) -> FloatArray:
+def look_ahead(world: World, horizon: int) -> FloatArray:
     """(K, 7) what the expert does from here, undisturbed. The world is as before."""
     here = world.snapshot()
     actions = np.empty((horizon, TABLETOP.dof))

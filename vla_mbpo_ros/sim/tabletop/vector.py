@@ -114,14 +114,17 @@ class Pool:
 
     # -- episodes ------------------------------------------------------------------------------------------------
 
-    def reset(self, task: str | Sequence[str], seeds: Sequence[int] | IntArray) -> Observations:
-        """Begin an episode a seed; `task` is one for all, or one each."""
+    def reset(
+        self, task: str | Sequence[str], seeds: Sequence[int] | IntArray, slip: float | None = None
+    ) -> Observations:
+        """Begin an episode a seed; `task` is one for all, or one each. `slip` is the pool's unless it is given."""
         tasks = [task] * len(seeds) if isinstance(task, str) else list(task)
         if len(tasks) != len(seeds):
             raise ContractError(f"{len(tasks)} tasks for {len(seeds)} seeds.", "Give one task, or one a seed.")
         if not tasks:
             raise ContractError("A reset without seeds.", "Give at least one.")
-        starts = [(get_table_task(name).name, int(seed), self._slip) for name, seed in zip(tasks, seeds, strict=True)]
+        much = self._slip if slip is None else slip
+        starts = [(get_table_task(name).name, int(seed), much) for name, seed in zip(tasks, seeds, strict=True)]
         rows = self._share("begin", [(starts[part],) for part in self._parts(len(starts))])
         self._slots = rows.snapshots
         self.ledger.episodes += len(starts)
@@ -188,6 +191,12 @@ class Pool:
             self.ledger.looked_ahead += demonstration.looked_ahead
             self.ledger.episodes += 1
         return shown
+
+    def plan(self, snapshots: Sequence[Snapshot], horizon: int) -> FloatArray:
+        """(B, K, 7) in [-1, 1]: what the experts would do from there. The slots stay as they are."""
+        plans = self._crew.do([("plan", (snapshots[part], horizon)) for part in self._parts(len(snapshots))])
+        self.ledger.looked_ahead += horizon * len(snapshots)
+        return np.concatenate(plans)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
