@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-NAMES = ("policy",)
+NAMES = ("trunk", "policy")
 
 
 def add(subparsers: Any) -> None:

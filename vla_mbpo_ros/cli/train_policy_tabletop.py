@@ -68,8 +68,10 @@ def _sft(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
 
     cfg = changed(BcConfig(seed=args.seed), args)
     demos, steps = _demonstrations(args, pool, tasks)
-    policy = load_parent(args.parent) if args.parent else make_policy_for(demos, seed=args.seed)
-    before = _Before(policy.version) if args.parent else None
+    trunk = load_parent(args.trunk) if args.trunk else None
+    policy = load_parent(args.parent) if args.parent else make_policy_for(demos, seed=args.seed, trunk=trunk)
+    began = trunk.version if trunk else policy.version
+    before = _Before(began) if args.parent or trunk else None
     data = DemonstrationChunks(demos, policy, TABLETOP)
     with Bar("sft", cfg.steps, "step", ("loss",), quiet=args.json) as bar:
         train_bc(policy, data, cfg, args.out, bar.see)
