@@ -90,9 +90,10 @@ def test_an_interrupted_training_goes_on_bit_for_bit_with_the_dreams_that_it_had
         assert torch.equal(one, other), name
     curves = [read_log(tmp_path / name / CURVE) for name in ("whole", "parts")]
     assert [row["loss"] for row in curves[0]] == [row["loss"] for row in curves[1]]
+    model, other = world(), dataclasses.replace(FAST, batch=6)
+    data = JourneyDreams(journeys, model)
     with pytest.raises(ConfigError, match="batch was 4"):
-        model = world()
-        train_world_model(model, JourneyDreams(journeys, model), dataclasses.replace(FAST, batch=6), tmp_path / "parts")
+        train_world_model(model, data, other, tmp_path / "parts")
 
 
 def test_parts_of_a_step_add_up_to_the_whole(world: Make, journeys: Journeys) -> None:

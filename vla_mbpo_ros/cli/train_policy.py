@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,18 @@ def changed(cfg: Any, args: argparse.Namespace) -> Any:
     """With what --set says."""
     from vla_mbpo_ros.config_io import update
 
+    return update(cfg, parse_changes(args.set), "--set")
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE each."""
     changes: dict[str, Any] = {}
-    for text in args.set:
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set got '{text}'.", "Write KEY=VALUE.")
         changes[name] = _value(value)
-    return update(cfg, changes, "--set")
+    return changes
 
 
 def load_parent(path: Path, device: str = "cpu", dtype: str = "") -> Any:
