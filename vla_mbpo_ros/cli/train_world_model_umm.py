@@ -68,7 +68,7 @@ def _learn(args: argparse.Namespace, settings: _Settings, ground: _Ground, team:
     from vla_mbpo_ros.algorithms.descent import CURVE
     from vla_mbpo_ros.algorithms.log import read_log
     from vla_mbpo_ros.algorithms.world_model import train_world_model
-    from vla_mbpo_ros.algorithms.world_model_preview import Previews
+    from vla_mbpo_ros.evaluation.world_model.preview import Previews
     from vla_mbpo_ros.world_model.umm.checkpoint import save_world
 
     world = _world(args, settings, ground, team)
