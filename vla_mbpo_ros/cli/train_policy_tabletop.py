@@ -108,8 +108,9 @@ def _check_starts(args: argparse.Namespace) -> None:
 
 
 def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
+    from vla_mbpo_ros.algorithms.descent import CURVE
     from vla_mbpo_ros.algorithms.log import read_log
-    from vla_mbpo_ros.algorithms.online_ppo import CURVE, OnlinePpoConfig, lineage_config, train_online_ppo
+    from vla_mbpo_ros.algorithms.online_ppo import OnlinePpoConfig, lineage_config, train_online_ppo
     from vla_mbpo_ros.algorithms.tabletop import FLOW
     from vla_mbpo_ros.evaluation.tabletop_eval import evaluate
     from vla_mbpo_ros.policy.flow.refit import refit_heads
