@@ -105,7 +105,7 @@ function buildCell(dream, index, chunk, view, isLast) {
   let chance = null;
   if (isLast) {
     chance = chunk === 0 ? null : make("span", { className: "faint" });
-    button.append(make("span", { className: "when" }, chunk === 0 ? "began" : `after ${chunk} `, ...(chance ? [chance] : [])));
+    button.append(make("span", { className: "when" }, chunk === 0 ? "began" : `after ${chunk} · `, ...(chance ? [chance] : [])));
   }
   return { button, image, chunk, view, chance };
 }

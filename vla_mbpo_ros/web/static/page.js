@@ -7,8 +7,10 @@ import { Stage } from "./stage.js";
 
 const PERIOD_MS = 200;
 const PATIENCE_MS = 2000; // between two tries while the server does not answer
+const READ_MS = 5000; // how long a good answer stands; a refusal stands until the next try
 
 let state = null;
+let answerUntil = 0;
 let chosen = { key: null, sample: 0, place: 0 }; // what the scrubber shows; key null: the newest dream
 
 const stage = new Stage();
@@ -72,7 +74,7 @@ function drawControls() {
     byId("progress").value = running.steps_done;
     say(byId("progress-text"), `${running.title}: ${running.steps_done} of ${running.steps_total}`);
   }
-  if (!byId("answer").dataset.own) say(byId("answer"), why);
+  if (performance.now() > answerUntil) say(byId("answer"), why);
 }
 
 function drawReality() {
@@ -113,7 +115,7 @@ async function act(path, content) {
   byId("refusal").replaceChildren();
   try {
     const { message } = await post(path, content);
-    byId("answer").dataset.own = "yes";
+    answerUntil = performance.now() + READ_MS;
     say(byId("answer"), message);
   } catch (error) {
     say(byId("answer"), "");
