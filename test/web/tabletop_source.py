@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 import numpy as np
 
 from vla_mbpo_ros.errors import VlaMbpoError
-from vla_mbpo_ros.evaluation.images import psnr
+from vla_mbpo_ros.evaluation.images import changed_psnr, psnr, ssim
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray, Frame, ImageArray
 from vla_mbpo_ros.sim.tabletop import TASKS, Snapshot, get_table_task, to_command
@@ -24,6 +24,10 @@ from vla_mbpo_ros.world_model.rivals.oracle import GroundedScenes, OracleWorld
 
 HORIZON, CHUNKS, HZ = 10, 3, 15.0
 TITLES = {What.LATEST: "the latest chunk", What.DO_NOTHING: "doing nothing"}
+
+
+def stamp_ns(tick: int) -> int:
+    return round(tick / HZ * 1e9)
 
 
 class Episode:
@@ -58,6 +62,7 @@ class TabletopSource:
         self._running: Running | None = None
         self._made: dict[str, tuple[Dream, list[ImageArray]]] = {}  # with (S, V, H, W, 3) after 0, 1, … chunks
         self._reality: tuple[Reality, ...] = ()
+        self._compared: dict[str, int] = {}  # dream -> the tick that it was held against
         self._notes: list[Note] = []
         self._count = 0
 
@@ -69,12 +74,12 @@ class TabletopSource:
         first = max(self._episode.end - HORIZON * CHUNKS, 0)
         return first + int((time.monotonic() - self._began_s) * HZ) % (self._episode.end - first)
 
-    def cameras(self) -> tuple[str, ...]:
-        return TABLETOP.camera_names
+    def cameras(self) -> dict[str, int | None]:
+        return dict.fromkeys(TABLETOP.camera_names, stamp_ns(self.tick))
 
     def newest_frame(self, camera: str) -> Frame:
         tick = self.tick
-        return Frame(round(tick / HZ * 1e9), self._episode.images[tick][self.cameras().index(camera)], tick)
+        return Frame(stamp_ns(tick), self._episode.images[tick][TABLETOP.camera_names.index(camera)], tick)
 
     def state(self) -> PageState:
         model = Model(loading="oracle_sim") if self.model is None else Model(self.model.version)
@@ -89,6 +94,11 @@ class TabletopSource:
         if made is None or chunk >= len(pictures) or sample >= len(made.success) or view not in made.views:
             return None
         return pictures[chunk][sample, made.views.index(view)]
+
+    def true_picture(self, dream: str, view: str) -> ImageArray | None:
+        with self._lock:
+            tick = self._compared.get(dream)
+        return None if tick is None else self._episode.images[tick][TABLETOP.camera_names.index(view)]
 
     def ask(self, what: What, samples: int) -> str:
         with self._lock:
@@ -138,9 +148,9 @@ class TabletopSource:
                     self._made[key] = dream, list(pictures)
                     self._running = Running(dream.title, samples * (number + 1), samples * CHUNKS)
                 scenes = dreams.as_scenes(scenes)
-            self._end(Note(f"Imagined {dream.title} in {dream.elapsed_s:.2f} s."))
             if what is What.LATEST:
-                self._compare(tick, [each[0] for each in pictures])
+                self._compare(dream, pictures, tick + HORIZON)
+            self._end(Note(f"Imagined {dream.title} in {dream.elapsed_s:.2f} s."))
         except VlaMbpoError as error:
             self._end(Note(str(error), is_error=True))
 
@@ -152,15 +162,16 @@ class TabletopSource:
         still[:, -1] = self._episode.states[tick][-1]
         return chunks if what is What.LATEST else [still] * CHUNKS
 
-    def _compare(self, tick: int, dreamed: list[ImageArray]) -> None:
+    def _compare(self, dream: Dream, pictures: list[ImageArray], tick: int) -> None:
         """With what was seen when these commands were executed."""
-        truth = np.stack([self._episode.images[tick + HORIZON * number] for number in range(1, CHUNKS + 1)])
-        made, still = psnr(truth, np.stack(dreamed[1:])), psnr(truth, np.stack([dreamed[0]] * CHUNKS))
+        before, made, truth = pictures[0][0], pictures[1][0], self._episode.images[tick]
+        near, alike, moved = psnr(truth, made), ssim(truth, made), changed_psnr(before, truth, made)
+        rows = zip(TABLETOP.camera_names, near, alike, moved, strict=True)
+        reality = tuple(Reality(view, float(a), float(a), float(b), float(c)) for view, a, b, c in rows)
+        verdict = ", ".join(f"{each.view} {each.psnr_db:.1f} dB" for each in reality)
         with self._lock:
-            self._reality = tuple(
-                Reality(view, float(made[:, row].mean()), float(still[:, row].mean()), CHUNKS)
-                for row, view in enumerate(self.cameras())
-            )
+            self._reality, self._compared[dream.key] = reality, tick
+            self._made[dream.key] = replace(dream, has_truth=True, verdict=f"Beside what came: {verdict}."), pictures
 
     def _end(self, note: Note) -> None:
         with self._lock:

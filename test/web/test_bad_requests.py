@@ -79,6 +79,8 @@ def test_a_body_of_unknown_length_is_refused(page: Page, length: str) -> None:
         "/page.py",
         "/__init__.py",
         "//evil.example/",
+        "*",
+        "http://evil.example/page.js",
         "/dreams/none/0/1/head.jpg",
         "/dreams/none/-1/1/head.jpg",
         "/dreams/none/0/99999999999999999999/head.jpg",

@@ -65,7 +65,7 @@ def test_a_dream_is_asked_for_seen_and_scrubbed_through(browser: Browser, dreami
     browser.wait(lambda: browser.is_enabled("#imagine"))
     browser.click("#imagine")
     browser.wait_for(".value", "100 %")  # from anywhere in the episode its end is three chunks away
-    browser.wait(lambda: browser.pictures(".cell img") == [256] * (2 * (1 + CHUNKS)))
+    browser.wait(lambda: browser.pictures(".cell img") == [256] * (2 * (1 + CHUNKS + 1)))  # and what came
     browser.wait_for("#reality-table tbody", "head", "60.2", "wrist")
 
     browser.keys("#scrubber", END)

@@ -35,9 +35,7 @@ class Guard:
         self.is_local = _is_loopback(settings.host)
         self.token = settings.token or ("" if self.is_local else secrets.token_urlsafe(_TOKEN_BYTES))
         self._names = {"localhost", settings.host.lower()}
-        if not self.is_local:
-            machine = socket.gethostname().lower()
-            self._names |= {machine, f"{machine}.local", machine.partition(".")[0]}
+        self._machine = _first_word(socket.gethostname())
 
     def check_address(self, headers: Message) -> None:
         """Refused unless it is our own page that asks, by an address of ours."""
@@ -62,11 +60,12 @@ class Guard:
         return bool(self.token) and hmac.compare_digest(text.encode(), self.token.encode())
 
     def _is_ours(self, name: str) -> bool:
-        """A number is never a foreign name; beyond loopback this machine may have any."""
+        """A number is never a foreign name. Beyond loopback this machine may have any, and its own name in any network:
+        there the token protects, and a browser sends the cookie of one name to no other."""
         try:
             return ipaddress.ip_address(name).is_loopback or not self.is_local
         except ValueError:
-            return name in self._names
+            return name in self._names or (not self.is_local and _first_word(name) == self._machine)
 
 
 def _name(host: str) -> str:
@@ -74,6 +73,10 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()
+
+
+def _first_word(name: str) -> str:
+    return name.partition(".")[0].lower()
 
 
 def _cookie(headers: Message, name: str) -> str:

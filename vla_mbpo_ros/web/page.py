@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,14 +85,14 @@ class Page:
             return as_refusal(error)
         except Exception as error:  # of the source: the page lives on
             cause = f"What stands behind the page failed: {type(error).__name__}: {error}."
-            self._tell(f"{asked.path.partition('?')[0]}: {cause}")
+            self.tell(f"{asked.path.partition('?')[0]}: {cause}")
             cure = "This is a defect; the log of its node has more."
             return as_refusal(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, cause, cure))
 
     def _granted(self, asked: _Handler, body: bytes) -> Answer:
         path, _, query = asked.path.partition("?")
         given = (parse_qs(query).get("token") or [""])[0]
-        cookie = f"vla_mbpo_page_{self.port}"  # browsers share cookies between the ports of a machine
+        cookie = f"vla_mbpo_page_{asked.server.server_port}"  # browsers share cookies between the ports of a machine
         self._guard.check_address(asked.headers)
         self._guard.check_token(asked.headers, given, cookie)
         if asked.command == "POST":
@@ -103,7 +104,8 @@ class Page:
         kept = f"{cookie}={given}; Path=/; HttpOnly; SameSite=Strict"
         return replace(answer, headers={**answer.headers, "Set-Cookie": kept})
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
+        """A failure; browsers ask again and again, people need not be told each time."""
         last, when_s = self._told
         if text != last or time.monotonic() - when_s > _REPEAT_S:
             self._told = text, time.monotonic()
@@ -152,7 +154,10 @@ class _Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away is no error; what failed inside has been answered."""
+        """A browser that went away is no error."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            self.page.tell(f"The page failed: {type(error).__name__}: {error}.")
 
 
 class _Handler(BaseHTTPRequestHandler):

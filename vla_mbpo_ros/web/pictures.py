@@ -12,7 +12,7 @@ from vla_mbpo_ros.schema import ImageArray
 WORD = "imagined"
 SIDE = 256  # pixels: smaller pictures are enlarged, so that the word hides little of them
 QUALITY = 88  # of JPEG
-_PAPER, _INK = (49, 27, 112), (255, 255, 255)
+_PAPER, _INK = (190, 24, 147), (255, 255, 255)  # magenta: rare in kitchens and labs
 
 
 def as_jpeg(image: ImageArray) -> bytes:

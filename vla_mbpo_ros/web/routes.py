@@ -38,15 +38,18 @@ class Routes:
         self._lock = Lock()
 
     def get(self, path: str) -> Answer:
-        parts = [unquote(part) for part in path.split("/")[1:]]
+        parts = [unquote(part) for part in path.split("/")[1:]] or [path]
         if path in self._static:
             return self._static[path]
         if parts == ["state.json"]:
             return self._state()
-        if len(parts) == 2 and parts[0] == "cameras" and parts[1].endswith(".jpg"):
-            return self._camera(parts[1].removesuffix(".jpg"))
-        if len(parts) == 5 and parts[0] == "dreams" and parts[4].endswith(".jpg"):
-            return self._dream(parts[1], _number(parts[2]), _number(parts[3]), parts[4].removesuffix(".jpg"))
+        match parts[:-1], parts[-1].removesuffix(".jpg") if parts[-1].endswith(".jpg") else None:
+            case ["cameras"], str(camera):
+                return self._camera(camera)
+            case ["dreams", dream, "truth"], str(view):
+                return self._truth(dream, view)
+            case ["dreams", dream, sample, chunk], str(view):
+                return self._dream(dream, sample, chunk, view)
         if path in ("/imagine", "/cancel", "/clear"):
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} cannot be read.", "Send a POST.")
         raise Refused(HTTPStatus.NOT_FOUND, f"There is no {path[:80]}.", f"There are {_GET}.")
@@ -63,38 +66,43 @@ class Routes:
         return as_json({"message": actions[path]()}, caching=KEEP_NOTHING)
 
     def _state(self) -> Answer:
-        cameras = [{"name": name, "stamp": self._stamp(name)} for name in self._source.cameras()]
+        cameras = [  # stamps as text: JavaScript rounds such numbers
+            {"name": name, "stamp": "" if stamp_ns is None else str(stamp_ns)}
+            for name, stamp_ns in self._source.cameras().items()
+        ]
         return as_json({"cameras": cameras, **_plain(asdict(self._source.state()))})
-
-    def _stamp(self, camera: str) -> str:
-        """As text: JavaScript rounds such numbers."""
-        frame = self._source.newest_frame(camera)
-        return "" if frame is None else str(frame.stamp_ns)
 
     def _camera(self, camera: str) -> Answer:
         known = self._source.cameras()
         if camera not in known:
             error = UnknownName("camera", camera[:80], known)
             raise Refused(HTTPStatus.NOT_FOUND, error.cause, error.cure)
-        frame = self._source.newest_frame(camera)
-        if frame is None:
-            cure = "Wait for its driver, or see its diagnostics."
-            raise Refused(HTTPStatus.NOT_FOUND, f"Camera '{camera}' has sent no picture yet.", cure)
         with self._lock:
             stamp_ns, jpeg = self._encoded.get(camera, (None, b""))
-        if stamp_ns != frame.stamp_ns:
-            jpeg = as_jpeg(frame.image)
+        if stamp_ns is None or stamp_ns != known[camera]:
+            frame = self._source.newest_frame(camera)
+            if frame is None:
+                cure = "Wait for its driver, or see its diagnostics."
+                raise Refused(HTTPStatus.NOT_FOUND, f"Camera '{camera}' has sent no picture yet.", cure)
+            stamp_ns, jpeg = frame.stamp_ns, as_jpeg(frame.image)
             with self._lock:
-                self._encoded[camera] = frame.stamp_ns, jpeg
-        return Answer(jpeg, JPEG, caching=KEEP_NOTHING, headers={"X-Stamp": str(frame.stamp_ns)})
+                self._encoded[camera] = stamp_ns, jpeg
+        return Answer(jpeg, JPEG, caching=KEEP_NOTHING, headers={"X-Stamp": str(stamp_ns)})
 
-    def _dream(self, dream: str, sample: int, chunk: int, view: str) -> Answer:
-        image = self._source.dreamed_picture(dream, sample, chunk, view)
+    def _dream(self, dream: str, sample: str, chunk: str, view: str) -> Answer:
+        image = self._source.dreamed_picture(dream, _number(sample), _number(chunk), view)
         if image is None:
             cause = f"Dream '{dream[:40]}' has no picture of '{view[:40]}', sample {sample}, after {chunk} chunks."
             raise Refused(HTTPStatus.NOT_FOUND, cause, "It may have been cleared: imagine anew.")
         large = enlarged(image)
-        return Answer(as_jpeg(marked(large) if chunk > 0 else large), JPEG)
+        return Answer(as_jpeg(large if _number(chunk) == 0 else marked(large)), JPEG)
+
+    def _truth(self, dream: str, view: str) -> Answer:
+        image = self._source.true_picture(dream, view)
+        if image is None:
+            cause = f"It is not known what '{view[:40]}' saw after dream '{dream[:40]}'."
+            raise Refused(HTTPStatus.NOT_FOUND, cause, "Wait until its chunk has been executed.")
+        return Answer(as_jpeg(enlarged(image)), JPEG)
 
 
 def _number(text: str) -> int:

@@ -1,9 +1,9 @@
 """What the page needs of the graph behind it: one object, asked by the page's own threads.
 
-    cameras, newest_frame   what is seen now
-    state                   everything in words and numbers, small: asked five times a second by every browser
-    dreamed_picture         one picture of a dream
-    ask, cancel, clear      what people want
+    cameras, state                  stamps, words and numbers, small: asked five times a second by every browser
+    newest_frame                    what a camera sees now; asked once for each stamp
+    dreamed_picture, true_picture   what was imagined, and what came of it
+    ask, cancel, clear              what people want
 
 Every method is called on the server's threads, several at a time. So each must be thread-safe and answer at once: a
 lock around what is kept is enough. What takes long is only begun by `ask`; how it goes is told by `state`. An error of
@@ -12,6 +12,7 @@ our tree reaches who asked, word by word; any other is told as a defect, and the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -55,16 +56,19 @@ class Dream:
     success: tuple[tuple[float, ...], ...]  # of each sample, one number a chunk imagined so far; NaN: not judged
     version: str = ""  # of the model
     elapsed_s: float = 0.0  # wall time so far
+    has_truth: bool = False  # whether it is known what the cameras saw after its first chunk
+    verdict: str = ""  # what is known of how near it came, or why it is not compared; for people
 
 
 @dataclass(frozen=True)
 class Reality:
-    """A dream beside what then happened, in one view."""
+    """How near dreams came to what the cameras saw then, in one view: the last that was compared, and their mean."""
 
     view: str
-    dream_db: float  # PSNR of the dream
-    still_db: float  # PSNR of the picture before, as if nothing had moved: what a dream must beat
-    chunks: int = 1  # compared so far
+    psnr_db: float
+    mean_psnr_db: float  # of the last comparisons
+    ssim: float
+    changed_psnr_db: float  # over the pixels that changed; NaN where none did
 
 
 @dataclass(frozen=True)
@@ -88,16 +92,22 @@ class PageState:
 class PageSource(Protocol):
     """Who knows what the page shows."""
 
-    def cameras(self) -> tuple[str, ...]: ...
+    def cameras(self) -> Mapping[str, int | None]:
+        """Camera name -> stamp of its newest picture [ns]; None while there is none."""
+        ...
 
     def newest_frame(self, camera: str) -> Frame | None:
-        """None while there is none."""
+        """Of one of `cameras`; None while there is none."""
         ...
 
     def state(self) -> PageState: ...
 
     def dreamed_picture(self, dream: str, sample: int, chunk: int, view: str) -> ImageArray | None:
         """After `chunk` chunks; after 0 it is the real picture that the dream began with. None if there is none."""
+        ...
+
+    def true_picture(self, dream: str, view: str) -> ImageArray | None:
+        """What the camera saw after the dream's first chunk, as the model sees it; None while that is not known."""
         ...
 
     def ask(self, what: What, samples: int) -> str:

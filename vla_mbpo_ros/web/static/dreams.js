@@ -1,12 +1,12 @@
 // A dream as strips: for each sample a bar of success, and for each view the pictures from when it began to its end.
 //
 //   sample 1   ▮▮▮▮▮▮▯▯ 83 %
-//              began   after 1   after 2
-//     head       ▢        ▢         ▢
-//     wrist      ▢        ▢         ▢
+//              began   after 1   after 2      what came, after 1
+//     head       ▢        ▢         ▢              ▢
+//     wrist      ▢        ▢         ▢              ▢
 
 import { byId, make, percent, say, words } from "./dom.js";
-import { dreamAddress } from "./net.js";
+import { dreamAddress, truthAddress } from "./net.js";
 
 export class Dreams {
   /** `pick(key, sample, chunk)` is called when a picture or a tab is chosen; sample and chunk may be undefined. */
@@ -19,7 +19,8 @@ export class Dreams {
   draw(dreams, dream, sample, chunk) {
     this.drawTabs(dreams, dream);
     say(byId("about"), dream ? about(dream) : "Nothing has been imagined yet.");
-    const form = dream ? [dream.key, dream.views, dream.chunks, dream.success.length].join("|") : "";
+    say(byId("verdict"), dream ? dream.verdict : "");
+    const form = dream ? [dream.key, dream.views, dream.chunks, dream.success.length, dream.has_truth].join("|") : "";
     if (form !== this.form) this.build(dream);
     this.form = form;
     this.samples.forEach((elements, index) => this.drawSample(dream, index, elements, sample, chunk));
@@ -93,9 +94,18 @@ function buildSample(dream, index, pick) {
       cells.push(cell);
       strip.append(cell.button);
     }
+    if (dream.has_truth) strip.append(buildTruth(dream, view, row === dream.views.length - 1));
     strips.append(strip);
   });
   return { root: make("div", { className: "sample" }, head, strips), meter, fill, value, cells };
+}
+
+function buildTruth(dream, view, isLast) {
+  const image = make("img", { alt: `${words(view)}, what came after chunk 1`, loading: "lazy", width: 256, height: 256 });
+  image.src = truthAddress(dream.key, view);
+  const figure = make("div", { className: "cell truth" }, image);
+  if (isLast) figure.append(make("span", { className: "when", textContent: "what came, after 1" }));
+  return figure;
 }
 
 function buildCell(dream, index, chunk, view, isLast) {

@@ -27,6 +27,9 @@ export async function post(path, content = {}) {
 
 export const cameraAddress = (name, stamp) => `/cameras/${encodeURIComponent(name)}.jpg?stamp=${stamp}`;
 
+/** What was seen after a dream's first chunk. */
+export const truthAddress = (key, view) => `/dreams/${encodeURIComponent(key)}/truth/${encodeURIComponent(view)}.jpg`;
+
 /** Chunk 0 is the real picture that the dream began with. */
 export const dreamAddress = (key, sample, chunk, view) =>
   `/dreams/${encodeURIComponent(key)}/${sample}/${chunk}/${encodeURIComponent(view)}.jpg`;

@@ -86,17 +86,15 @@ function drawReality() {
   body.dataset.form = form;
   body.replaceChildren(
     ...state.reality.map((each) => {
-      const gain = each.dream_db === null || each.still_db === null ? null : each.dream_db - each.still_db;
       const row = make("tr", {}, make("th", { scope: "row", textContent: words(each.view) }));
-      for (const number of [each.dream_db, each.still_db]) row.append(make("td", { textContent: decibel(number) }));
-      const sign = gain === null ? "none" : gain > 0 ? "better" : "worse";
-      row.append(make("td", { textContent: gain > 0 ? `+${decibel(gain)}` : decibel(gain), className: sign }));
+      const numbers = [each.psnr_db, each.mean_psnr_db, each.changed_psnr_db].map((number) => text(number, 1));
+      for (const textContent of [...numbers, text(each.ssim, 3)]) row.append(make("td", { textContent }));
       return row;
     }),
   );
 }
 
-const decibel = (number) => (number === null ? "–" : number.toFixed(1));
+const text = (number, digits) => (number === null ? "–" : number.toFixed(digits));
 
 function drawNotes() {
   const form = JSON.stringify(state.notes);
