@@ -23,7 +23,6 @@ from vla_mbpo_ros.web.answer import Refused
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")  # what an address and a cookie carry as it is; too long to be guessed
 _TOKEN_BYTES = 24
-_SCHEMES = ("http", "https")  # https: a proxy of yours may stand in front
 
 
 class Guard:
@@ -44,7 +43,7 @@ class Guard:
             cause = f"The address '{', '.join(hosts)}' is not one of this page."
             raise Refused(HTTPStatus.FORBIDDEN, cause, "Open it by the address that was logged when it started.")
         origin = headers.get("Origin")
-        if origin is not None and origin.lower() not in (f"{scheme}://{hosts[0].lower()}" for scheme in _SCHEMES):
+        if origin is not None and origin.lower() != f"http://{hosts[0].lower()}":
             cause = f"A page of '{origin}' asked, and only our own may."
             raise Refused(HTTPStatus.FORBIDDEN, cause, "Open this page itself.")
 
