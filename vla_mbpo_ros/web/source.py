@@ -31,7 +31,7 @@ class What(Enum):
 class Model:
     """The world model that would answer."""
 
-    version: str = ""  # empty: none is loaded
+    version: str = ""  # or its kind, while that is not known yet; empty: nobody can be asked, and the buttons rest
     loading: str = ""  # what is being loaded; empty: nothing
     problem: str = ""  # why there is none, for people
 
