@@ -84,7 +84,7 @@ class Courses:
         """The course of a chunk that commands nothing, from the newest observation on."""
         now_ns = max(self._small.newest_ns(JOINTS), *(self._seen.newest_ns(name) for name in self._cameras))
         found = {**self._seen.at(now_ns), JOINTS: self._small.pick(JOINTS, now_ns)}
-        still = np.where(self._robot.is_velocity, 0.0, position(found[JOINTS][1]))
+        still = np.where(self._robot.is_velocity, 0.0, self._held(now_ns, position(found[JOINTS][1])))
         chunk = ActionChunk(now_ns, 0, self._dt_ns, np.tile(still, (horizon, 1)))
         return self._begin(chunk, {name: message for name, (_, message) in found.items()})
 
@@ -107,6 +107,14 @@ class Courses:
         stamps = chunk.source_stamps_ns
         late = [name for name in self._cameras if self._seen.newest_ns(name) < stamps.get(name, 0)]
         return bool(late) or self._small.newest_ns(JOINTS) < stamps.get(JOINTS, 0)
+
+    def _held(self, now_ns: int, position: FloatArray) -> FloatArray:
+        """What the arm was told last, as the gate would hold it: a hand around a thing is told to close further than
+        it can. Where it is, if nobody told it anything."""
+        try:
+            return self._decode(self._small.pick(COMMANDS, now_ns)[1]).values
+        except StaleError:
+            return position
 
     def _source(self, name: str, chunk: ActionChunk) -> Any:
         """The very message that the chunk was made of; of a camera that its policy does not look at, the latest."""

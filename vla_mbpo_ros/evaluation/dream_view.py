@@ -1,7 +1,7 @@
 """A dream as pictures that nobody takes for a camera's: the mark is drawn into the pixels.
 
-strip   IMAGINED by umm-3f2a: the latest chunk · success 87 %
-                  now      chunk 1   chunk 2        came
+strip   IMAGINED by umm-3f2a: chunk 42 · success 87%
+                  now      chunk 1   chunk 2        what came
         head       ▢         ▣         ▣             ▢
         wrist      ▢         ▣         ▣             ▢
         several samples stand side by side; ▣ has a frame and a ribbon; "came" is there once reality is
@@ -27,7 +27,8 @@ MARK, ON_MARK = (190, 24, 147), (255, 255, 255)  # magenta: rare in kitchens and
 REAL = (26, 127, 55)
 SIDE, LEAST_SIDE, WIDEST = 180, 32, 2600  # pixels: a picture's width, when there are many, of the whole strip
 SHOWN = 256  # pixels: the least width of a single picture
-GAP, LABELS, HEAD, TITLES, FOOT = 6, 92, 34, 24, 30
+GAP, LABELS, HEAD, TITLES, LINE = 6, 92, 34, 24, 18
+HEADLINE, LETTERS = 15, 13  # pixels: size of the letters
 FRAME = 3  # pixels around what is imagined
 BETWEEN = 10  # pixels more between now, the samples and what came
 
@@ -40,6 +41,7 @@ class Cell:
     pictures: dict[str, ImageArray]  # by view
     ribbon: str = ""  # of what is imagined; empty: a camera's image
     first: bool = False  # of its group
+    colour: tuple[int, int, int] = FAINT  # of the title
 
 
 def draw_strip(dream: Dream, side: int = SIDE) -> ImageArray:
@@ -48,18 +50,22 @@ def draw_strip(dream: Dream, side: int = SIDE) -> ImageArray:
     gaps = BETWEEN * sum(cell.first for cell in cells)
     side = max(min(side, (WIDEST - LABELS - gaps) // len(cells) - GAP), LEAST_SIDE)
     heights = {view: height_for(picture, side) for view, picture in dream.before.items()}
-    width = max(LABELS + gaps + len(cells) * (side + GAP), _width(_headline(dream), 15) + 2 * GAP)
-    page = Image.new("RGB", (width, HEAD + TITLES + sum(heights.values()) + GAP * len(heights) + FOOT), PAPER)
+    width = max(LABELS + gaps + len(cells) * (side + GAP), _width(_headline(dream), HEADLINE) + 2 * GAP)
+    foot = [part for line in check_lines(dream.check) for part in _wrapped(line, width - 2 * GAP, LETTERS)]
+    pictures_end = HEAD + TITLES + sum(heights.values()) + GAP * len(heights)
+    page = Image.new("RGB", (width, pictures_end + LINE * len(foot) + GAP), PAPER)
     pen = ImageDraw.Draw(page)
     pen.rectangle((0, 0, width, HEAD - 4), fill=MARK)
-    pen.text((GAP, HEAD / 2 - 2), _headline(dream), ON_MARK, _font(15), anchor="lm")
+    pen.text((GAP, HEAD / 2 - 2), _headline(dream), ON_MARK, _font(HEADLINE), anchor="lm")
+    _name_views(pen, heights)
     left = LABELS
     for cell in cells:
         left += BETWEEN * cell.first
-        pen.text((left + side / 2, HEAD + TITLES / 2), _short(cell.title, side, 13), FAINT, _font(13), anchor="mm")
-        _column(page, cell, left, side, heights)
+        _draw_column(page, cell, left, side, heights)
         left += side + GAP
-    _rows(pen, dream, heights, page.height)
+    colour = REAL if dream.check and dream.check.errors else FAINT
+    for index, line in enumerate(foot):
+        pen.text((GAP, pictures_end + LINE * (index + 0.5)), line, colour, _font(LETTERS), anchor="lm")
     return np.asarray(page)
 
 
@@ -67,7 +73,7 @@ def draw_picture(image: ImageArray, success: float, version: str) -> ImageArray:
     """One imagined view, each pixel a square of pixels where it is small."""
     times = max(math.ceil(SHOWN / image.shape[1]), 1)
     large = Image.fromarray(image).resize((image.shape[1] * times, image.shape[0] * times), Image.Resampling.NEAREST)
-    return np.asarray(_marked(large, f"IMAGINED {success_text(success)} · {version}"))
+    return np.asarray(_marked(large, f"IMAGINED · {success_text(success)} · {version}"))
 
 
 def draw_nothing(width: int = SHOWN, height: int = SHOWN * 3 // 4) -> ImageArray:
@@ -79,7 +85,7 @@ def draw_nothing(width: int = SHOWN, height: int = SHOWN * 3 // 4) -> ImageArray
 
 def success_text(success: float) -> str:
     """For people."""
-    return "success not judged" if math.isnan(success) else f"success {success:.0%}"
+    return "not judged" if math.isnan(success) else f"success {success:.0%}"
 
 
 def success_colour(success: float) -> tuple[float, float, float]:
@@ -114,18 +120,23 @@ def _cells(dream: Dream) -> list[Cell]:
                 Cell(
                     _title(dream, sample, chunk),
                     dict(pictures),
-                    f"IMAGINED {success_text(float(dream.success[sample, chunk]))}",
+                    f"IMAGINED · {success_text(float(dream.success[sample, chunk]))}",
                     chunk == 0,
                 )
             )
     if dream.check and dream.check.truth:
-        cells.append(Cell("what came", dict(dream.check.truth), first=True))
+        title = f"what came, {_after(dream, 0)}"
+        cells.append(Cell(title, dict(dream.check.truth), first=True, colour=REAL))
     return cells
 
 
 def _title(dream: Dream, sample: int, chunk: int) -> str:
-    after = f"+{(chunk + 1) * dream.chunk_ns / 1e9:.1f} s"
-    return f"sample {sample + 1}, {after}" if dream.samples > 1 else f"chunk {chunk + 1}, {after}"
+    what = f"sample {sample + 1}" if dream.samples > 1 else f"chunk {chunk + 1}"
+    return f"{what}, {_after(dream, chunk)}"
+
+
+def _after(dream: Dream, chunk: int) -> str:
+    return f"+{(chunk + 1) * dream.chunk_ns / 1e9:.1f} s"
 
 
 def _headline(dream: Dream) -> str:
@@ -133,25 +144,22 @@ def _headline(dream: Dream) -> str:
     return f"IMAGINED by {dream.model_version}: {dream.how}{chunk} · {success_text(dream.last_success)}"
 
 
-def _column(page: Image.Image, cell: Cell, left: int, side: int, heights: dict[str, int]) -> None:
+def _name_views(pen: ImageDraw.ImageDraw, heights: dict[str, int]) -> None:
     top = HEAD + TITLES
+    for view, high in heights.items():
+        name = _short(view.replace("_", " "), LABELS - 2 * GAP, LETTERS)
+        pen.text((LABELS - GAP, top + high / 2), name, INK, _font(LETTERS), anchor="rm")
+        top += high + GAP
+
+
+def _draw_column(page: Image.Image, cell: Cell, left: int, side: int, heights: dict[str, int]) -> None:
+    title, top = _short(cell.title, side, LETTERS), HEAD + TITLES
+    ImageDraw.Draw(page).text((left + side / 2, HEAD + TITLES / 2), title, cell.colour, _font(LETTERS), anchor="mm")
     for view, high in heights.items():
         # nearest: a pixel of the model stays a pixel
         shown = Image.fromarray(cell.pictures[view]).resize((side, high), Image.Resampling.NEAREST)
         page.paste(_marked(shown, cell.ribbon) if cell.ribbon else shown, (left, top))
         top += high + GAP
-
-
-def _rows(pen: ImageDraw.ImageDraw, dream: Dream, heights: dict[str, int], height: int) -> None:
-    """The names of the views, and below all what came of it."""
-    top = HEAD + TITLES
-    for view, high in heights.items():
-        pen.text(
-            (GAP, top + high / 2), _short(view.replace("_", " "), LABELS - 2 * GAP, 14), INK, _font(14), anchor="lm"
-        )
-        top += high + GAP
-    colour = REAL if dream.check and dream.check.errors else FAINT
-    pen.text((GAP, height - FOOT / 2), "   ".join(check_lines(dream.check)), colour, _font(13), anchor="lm")
 
 
 def _marked(picture: Image.Image, text: str) -> Image.Image:
@@ -164,6 +172,18 @@ def _marked(picture: Image.Image, text: str) -> Image.Image:
     pen.rectangle((0, height - size - 5, width - 1, height - 1), fill=MARK)
     pen.text((width / 2, height - size / 2 - 2.5), _short(text, width - 6, size), ON_MARK, _font(size), anchor="mm")
     return made
+
+
+def _wrapped(text: str, width: int, size: int) -> list[str]:
+    """Lines that fit."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _width(longer, size) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _short(text: str, width: int, size: int) -> str:
