@@ -5,7 +5,9 @@ A stranger clicks on the menu as RViz does: it reads the marker, and sends feedb
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from lifecycle_msgs.msg import Transition
 from live_graph import LiveGraph, make_graph
 from rcl_interfaces.srv import SetParameters
@@ -217,6 +220,25 @@ def test_what_the_model_refuses_is_told_in_its_words(live: LiveGraph, viewer: Vi
     viewer.click(SAMPLES)
     viewer.wait_for("Not imagined: 3 samples of chunk.", "3 samples, 2 is the most")
     set_parameter(live, MODEL, "world_model.max_samples", 16)
+
+
+def test_the_layouts_of_rviz_and_foxglove_name_what_is_here(live: LiveGraph, viewer: Viewer) -> None:
+    rviz = yaml.safe_load(Path("config/rviz/imagination.rviz").read_text(encoding="utf-8"))["Visualization Manager"]
+    shown = {display["Topic"]["Value"]: display["Topic"] for display in rviz["Displays"] if "Topic" in display}
+    assert rviz["Global Options"]["Fixed Frame"] == viewer.menu()[0].header.frame_id
+    menu = next(display for display in rviz["Displays"] if display["Class"].endswith("InteractiveMarkers"))
+    assert menu["Interactive Markers Namespace"] == f"/{MENU}"
+    foxglove = Path("config/foxglove/imagination.json").read_text(encoding="utf-8")
+    panels = json.loads(foxglove)["configById"]
+    topics = {name for name, _ in live.node.get_topic_names_and_types()}
+    assert {*shown, *re.findall(r'"(/[a-z_/]+)"', foxglove)} <= topics
+    latched = {name for name, topic in shown.items() if topic["Durability Policy"] == "Transient Local"}
+    assert latched == {name for name in shown if name.startswith("/imagined")}
+    for name, entry in (("latest", LATEST), ("samples", SAMPLES), ("still", STILL), ("clear", CLEAR)):
+        button = panels[f"Publish!{name}"]
+        assert button["datatype"] == "visualization_msgs/msg/InteractiveMarkerFeedback"
+        sent = InteractiveMarkerFeedback(**json.loads(button["value"]))
+        assert (sent.menu_entry_id, sent.marker_name, sent.event_type) == (entry, MENU, sent.MENU_SELECT)
 
 
 def test_what_is_no_entry_of_this_menu_changes_nothing(live: LiveGraph, viewer: Viewer) -> None:
