@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vla_mbpo_ros.data.episodes.observations import JOINTS
-from vla_mbpo_ros.errors import StaleError
-from vla_mbpo_ros.evaluation.courses import COMMANDS, Course, Courses, strayed
+from vla_mbpo_ros.errors import ContractError, StaleError
+from vla_mbpo_ros.evaluation.courses import COMMANDS, OPEN, Course, Courses, strayed
 from vla_mbpo_ros.robots import get_robot
 from vla_mbpo_ros.schema import ActionChunk, Command, FloatArray
 
@@ -102,6 +102,14 @@ def test_an_observation_that_was_lost_is_named() -> None:
         seen.follow(chunk(1))
 
 
+@pytest.mark.parametrize("nonsense", [{"values": np.zeros((0, ARX.dof))}, {"dt_ns": 0}])
+def test_a_chunk_of_no_time_is_refused(nonsense: dict[str, Any]) -> None:
+    seen = courses()
+    see(seen, 0)
+    with pytest.raises(ContractError, match="Chunk 7 has"):
+        seen.follow(replace(chunk(0), **nonsense))
+
+
 def test_a_camera_that_the_policy_does_not_look_at_gives_its_latest_image() -> None:
     seen = courses()
     see(seen, 3)
@@ -132,6 +140,14 @@ def test_a_missing_command_in_the_middle_is_not_made_up() -> None:
     for tick in range(1, STEPS + 1):
         see(seen, tick)
     assert "It is not known what happened" in course.why_not
+
+
+def test_of_too_many_at_once_the_oldest_is_given_up() -> None:
+    seen = courses()
+    see(seen, 0)
+    begun = [seen.follow(chunk(0)) for _ in range(OPEN + 1)]
+    assert [course.over for course in begun] == [True] + [False] * OPEN
+    assert "under way at once" in begun[0].why_not
 
 
 def test_another_episode_ends_the_courses_that_began_before_it() -> None:

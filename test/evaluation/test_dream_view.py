@@ -19,6 +19,7 @@ from vla_mbpo_ros.evaluation.dream_view import (
     draw_nothing,
     draw_picture,
     draw_strip,
+    error_facts,
     success_colour,
 )
 from vla_mbpo_ros.evaluation.dreams import Check, Dream, Errors
@@ -93,6 +94,11 @@ def test_the_mark_tells_the_probability_and_the_model() -> None:
     texts = {draw_picture(flat(1), p, v)[-14:].tobytes() for p in (0.1, 0.9, math.nan) for v in ("a-1", "b-2")}
     assert len(texts) == 6
     assert marked(draw_nothing()) == 0
+
+
+def test_errors_are_told_with_their_mean() -> None:
+    facts = error_facts(Errors(20.0, 0.9, math.nan), Errors(21.5, 0.8, 12.0))
+    assert list(facts.values()) == ["20.00, 21.50", "0.9000, 0.8000", "nothing changed, 12.00"]
 
 
 def test_success_is_green_failure_red_and_what_is_not_judged_grey() -> None:

@@ -76,6 +76,9 @@ class Courses:
 
     def follow(self, chunk: ActionChunk) -> Course:
         """The course of a chunk that was proposed. StaleError if what it was made of is not here (any more)."""
+        if chunk.horizon < 1 or chunk.dt_ns < 1:
+            cause = f"Chunk {chunk.chunk_id} has {chunk.horizon} steps of {chunk.dt_ns} ns."
+            raise ContractError(cause, "Let the policy propose one step or more, each of some time.")
         found = {name: self._source(name, chunk) for name in (*self._cameras, JOINTS)}
         self.newest = self._begin(chunk, found)
         return self.newest
@@ -125,6 +128,8 @@ class Courses:
 
     def _begin(self, chunk: ActionChunk, before: Mapping[str, Any]) -> Course:
         course = Course(chunk, before)
+        for given_up in self._open[: -OPEN + 1]:
+            given_up.over, given_up.why_not = True, f"More than {OPEN} chunks were under way at once."
         self._open = [*self._open[-OPEN + 1 :], course]
         return course
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vla_mbpo_ros.evaluation.dreams import Check, Dream
+from vla_mbpo_ros.evaluation.dreams import Check, Dream, Errors
 from vla_mbpo_ros.evaluation.strips import FAINT, INK, PAPER, height_for
 from vla_mbpo_ros.schema import ImageArray
 
@@ -30,6 +30,7 @@ SHOWN = 256  # pixels: the least width of a single picture
 GAP, LABELS, HEAD, TITLES, LINE = 6, 92, 34, 24, 18
 HEADLINE, LETTERS = 15, 13  # pixels: size of the letters
 FRAME = 3  # pixels around what is imagined
+NOTHING = "nothing changed"
 BETWEEN = 10  # pixels more between now, the samples and what came
 
 
@@ -108,8 +109,18 @@ def check_lines(check: Check | None) -> Sequence[str]:
     )
 
 
+def error_facts(last: Errors, mean: Errors) -> dict[str, str]:
+    """Of one view, for diagnostics: the newest comparison and the mean of the last ones."""
+    changed = (NOTHING if math.isnan(each) else f"{each:.2f}" for each in (last.changed_psnr, mean.changed_psnr))
+    return {
+        "PSNR [dB], mean": f"{last.psnr:.2f}, {mean.psnr:.2f}",
+        "SSIM, mean": f"{last.ssim:.4f}, {mean.ssim:.4f}",
+        "PSNR where it changed [dB], mean": ", ".join(changed),
+    }
+
+
 def _changed(decibel: float) -> str:
-    return "nothing changed" if math.isnan(decibel) else f"{decibel:.1f} dB where it changed"
+    return NOTHING if math.isnan(decibel) else f"{decibel:.1f} dB where it changed"
 
 
 def _cells(dream: Dream) -> list[Cell]:

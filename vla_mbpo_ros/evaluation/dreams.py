@@ -114,13 +114,15 @@ def compare(dream: Dream, truth: Pictures) -> Check:
 
 
 class DreamLog:
-    """The last dreams, and the errors of the last `compared` that reality could be held against."""
+    """The last dreams, and the errors of the last `compared` that reality could be held against; what goes on now."""
 
     def __init__(self, compared: int, kept: int = KEPT) -> None:
         self._lock = Lock()
         self._dreams: deque[Dream] = deque(maxlen=kept)
         self._checks: deque[Mapping[View, Errors]] = deque(maxlen=compared)
         self._count = 0
+        self.said = ""  # what was said last, for people
+        self.under_way = ""  # what is being imagined; empty: nothing
         self.outcomes: Counter[str] = Counter()  # "compared" and "not compared"
         self.why_not = ""  # why the last one was not compared
 

@@ -10,15 +10,15 @@ of the commands that were executed, once that is over: of these the truth is alw
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.errors import ContractError, VlaMbpoError
 from vla_mbpo_ros.evaluation.courses import Course, strayed
-from vla_mbpo_ros.evaluation.dreams import Check, Dream, DreamLog, Errors, compare
+from vla_mbpo_ros.evaluation.dream_view import error_facts
+from vla_mbpo_ros.evaluation.dreams import Check, Dream, DreamLog, compare
 from vla_mbpo_ros.nodes import diagnostics
 from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.nodes.imagination_inputs import Sights
@@ -46,7 +46,6 @@ class ImaginationViewNode(ManagedNode):
     def build(self) -> None:
         own = self.cfg.imagination_view
         self.log = DreamLog(own.mean_over)
-        self._said = ""
         self._asked = self._proposed = 0  # questions, and chunks that a policy proposed
         self._skipped = 0  # what was to be imagined by itself, and was not
         self._shown: Dream | None = None
@@ -63,6 +62,7 @@ class ImaginationViewNode(ManagedNode):
         self._menu = MenuMarker(self, "imagined/menu", own.frame_id, self._entries(), self._on_chosen)
 
     def start(self) -> None:
+        self._shown = None
         self._menu.show()
         self._screen.show_nothing(self.now_ns())
         self._tell("Click on the cube to imagine.")
@@ -81,8 +81,8 @@ class ImaginationViewNode(ManagedNode):
 
     def diagnose(self, status: diagnostics.Status) -> None:
         newest, outcomes = self.log.newest, self.log.outcomes
-        status.add("said", self._said)
-        status.add("under way", self._current.how if self._current else "nothing")
+        status.add("said", self.log.said)
+        status.add("under way", self.log.under_way or "nothing")
         status.add("dreams", str(len(self.log.dreams)))
         status.add("model", newest.model_version if newest else "none")
         status.add("success probability", f"{newest.last_success:.3f}" if newest else "none")
@@ -91,7 +91,7 @@ class ImaginationViewNode(ManagedNode):
         status.add("chunks not seen, not imagined by itself", f"{self._sights.missed}, {self._skipped}")
         last, mean = self.log.last(), self.log.means()
         for view, errors in last.items():
-            for key, value in _facts(errors, mean[view]).items():
+            for key, value in error_facts(errors, mean[view]).items():
                 status.add(f"{view} {key}", value)
 
     def _entries(self) -> dict[str, str]:
@@ -146,7 +146,7 @@ class ImaginationViewNode(ManagedNode):
         self._tell("Cleared.")
 
     def _tell(self, text: str, asked: bool = True) -> None:
-        self._said = text
+        self.log.said = text
         if asked or not self._holds():
             self._screen.tell(self._shown, text)
 
@@ -157,23 +157,31 @@ class ImaginationViewNode(ManagedNode):
     # -- imagining -----------------------------------------------------------------------------------------------
 
     def _begin(self, wish: Wish) -> None:
-        self._current = wish
+        self._current, self.log.under_way = wish, wish.how
         self._tell(f"Imagining: {wish.how} …", wish.asked)
         self.executor.create_task(self._imagine(wish, self._life))
 
     async def _imagine(self, wish: Wish, life: object) -> None:
+        failure: VlaMbpoError | None = None
         try:
             await self._dream(wish, life)
-        except Cancelled:
-            if life is self._life and self._next is None:
-                self._tell(f"Cancelled: {wish.how}.", wish.asked)
         except VlaMbpoError as error:
+            failure = error
+        if life is not self._life:
+            return
+        if failure is not None:
+            self._fail(wish, failure)
+        self._current, after, self._next = None, self._next, None
+        self.log.under_way = ""
+        if after is not None:
+            self._begin(after)
+
+    def _fail(self, wish: Wish, error: VlaMbpoError) -> None:
+        if not isinstance(error, Cancelled):
             self._tell(f"Not imagined: {wish.how}. {error}", wish.asked)
             self.complain(error)
-        if life is self._life:
-            self._current, after, self._next = None, self._next, None
-            if after is not None:
-                self._begin(after)
+        elif self._next is None:
+            self._tell(f"Cancelled: {wish.how}.", wish.asked)
 
     async def _dream(self, wish: Wish, life: object) -> None:
         goal = goal_of(wish, self._sights, self.robot, self.cfg.imagination_view.jpeg_quality)
@@ -207,7 +215,9 @@ class ImaginationViewNode(ManagedNode):
         await self._calls.until(lambda: future.done() or life is not self._life, WORK_S)
         if life is not self._life:
             raise Cancelled("Cancelled.")
-        return future.result(0.0)
+        if not future.done():
+            raise VlaMbpoError(f"Pictures took longer than {WORK_S:g} s.", "Is this machine overloaded?")
+        return future.result()
 
     # -- reality -------------------------------------------------------------------------------------------------
 
@@ -241,30 +251,19 @@ class ImaginationViewNode(ManagedNode):
             closed = self.log.close(dream.number, check)
             if closed is not None:
                 await self._show(closed, life)
-        except Cancelled:
-            pass
         except VlaMbpoError as error:
-            self.complain(error)
+            if life is self._life:
+                self.complain(error)
 
     async def _check(self, dream: Dream, wish: Wish, life: object) -> Check:
         course = wish.course
         why_not = strayed(course, wish.chunk, self.robot, self.cfg.imagination_view.tolerance)
         if why_not:
             return Check({}, {}, why_not)
-        return await self._work(lambda: compare(dream, truth_of(dream, course, self._sights)), life)
-
-
-def _facts(last: Errors, mean: Errors) -> dict[str, str]:
-    """Of one view, for diagnostics: the newest comparison and the mean of the last ones."""
-    return {
-        "PSNR [dB], mean": f"{last.psnr:.2f}, {mean.psnr:.2f}",
-        "SSIM, mean": f"{last.ssim:.4f}, {mean.ssim:.4f}",
-        "PSNR where it changed [dB], mean": f"{_number(last.changed_psnr)}, {_number(mean.changed_psnr)}",
-    }
-
-
-def _number(decibel: float) -> str:
-    return "nothing changed" if math.isnan(decibel) else f"{decibel:.2f}"
+        try:
+            return await self._work(lambda: compare(dream, truth_of(dream, course, self._sights)), life)
+        except ContractError as error:  # a camera that sends another size now, say
+            return Check({}, {}, str(error))
 
 
 def main() -> None:
