@@ -306,7 +306,11 @@ class ImaginationViewConfig:
     )
     mean_over: int = leaf(50, "Comparisons that the mean errors are of.", low=1, high=10000)
     jpeg_quality: int = leaf(
-        0, "Of the imagined views on their way here, where raw ones are too large; 0: raw.", low=0, high=100
+        0,
+        "Of the imagined views on their way here, where raw ones are too large; 0: raw.",
+        low=0,
+        high=100,
+        dynamic=True,
     )
     frame_id: str = leaf("world", "Frame of the markers; RViz shows them without tf if it is its fixed frame.")
 

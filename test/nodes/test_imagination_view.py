@@ -10,6 +10,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ class Viewer:
 
     def __init__(self, live: LiveGraph) -> None:
         self._live = live
-        self.markers: list[MarkerArray] = live.listen(MarkerArray, "imagined/markers", profile=qos.LATCHED)
+        every = copy(qos.LATCHED)  # RViz wants the newest only; a test wants to hear of the others too
+        every.depth = 100
+        self.markers: list[MarkerArray] = live.listen(MarkerArray, "imagined/markers", profile=every)
         self.strips: list[Image] = live.listen(Image, "imagined/strip", profile=qos.LATCHED)
         self.views = {view: live.listen(Image, f"imagined/{view}/image", profile=qos.LATCHED) for view in VIEWS}
         self.updates: list[InteractiveMarkerUpdate] = live.listen(InteractiveMarkerUpdate, f"{MENU}/update")
@@ -185,12 +188,14 @@ def test_nothing_imagined_is_on_a_topic_of_a_camera(live: LiveGraph) -> None:
         assert {info.node_name for info in publishers} == {"sim_node"}
 
 
-def test_samples_stand_side_by_side(live: LiveGraph, viewer: Viewer) -> None:
+def test_samples_stand_side_by_side_also_when_they_come_as_jpegs(live: LiveGraph, viewer: Viewer) -> None:
     width = viewer.strip().shape[1]
+    set_parameter(live, NODE, "imagination_view.jpeg_quality", 80)
     viewer.click(SAMPLES)
     viewer.wait_for("Imagining: 3 samples of chunk, 1 of 3 steps")
     viewer.wait_for("Imagined: 3 samples of chunk")
     live.until(lambda: viewer.strip().shape[1] > width, "a wider strip")
+    set_parameter(live, NODE, "imagination_view.jpeg_quality", 0)
 
 
 def test_of_two_clicks_the_second_is_refused_and_the_first_is_done(live: LiveGraph, viewer: Viewer) -> None:
@@ -266,6 +271,19 @@ def test_a_dream_of_what_was_executed_is_held_against_what_the_cameras_saw(live:
     assert any(text != "nothing changed" and float(text) < 40.0 for text in moved)
     live.until(lambda: "what was executed" in viewer.text, "it in space")
     set_parameter(live, NODE, "imagination_view.every", 0)
+
+
+def test_who_asks_comes_before_what_is_imagined_by_itself_and_keeps_the_screen(live: LiveGraph, viewer: Viewer) -> None:
+    set_parameter(live, NODE, "imagination_view.every", 1)  # more than the model can do: it is always busy
+    live.until(lambda: shown(live, NODE, "under way") == "what was executed", "something under way")
+    viewer.click(LATEST)
+    viewer.wait_for("Imagined: chunk, in")
+    before = compared(live)
+    live.until(lambda: compared(live) > before + 1, "more comparisons")
+    assert "Imagined: chunk, in" in viewer.text
+    set_parameter(live, NODE, "imagination_view.every", 0)
+    viewer.click(CLEAR)
+    viewer.wait_for("Cleared.")
 
 
 def compared(live: LiveGraph) -> int:

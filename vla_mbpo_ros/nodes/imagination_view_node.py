@@ -180,8 +180,8 @@ class ImaginationViewNode(ManagedNode):
         if not isinstance(error, Cancelled):
             self._tell(f"Not imagined: {wish.how}. {error}", wish.asked)
             self.complain(error)
-        elif self._next is None:
-            self._tell(f"Cancelled: {wish.how}.", wish.asked)
+        elif wish.asked:
+            self._tell(f"Cancelled: {wish.how}.")
 
     async def _dream(self, wish: Wish, life: object) -> None:
         goal = goal_of(wish, self._sights, self.robot, self.cfg.imagination_view.jpeg_quality)
