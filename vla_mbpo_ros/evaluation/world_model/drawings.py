@@ -37,7 +37,7 @@ def draw_dreams(rolled: Mapping[str, Rolled], folder: Path) -> list[Path]:
 
 
 def draw_growth(models: Mapping[str, Mapping[str, Any]], path: Path) -> Path:
-    """PSNR, PSNR of changed pixels, and places, over chunks; shaded 95 %, dashed the chunks of another episode."""
+    """PSNR, PSNR of changed pixels, and places, over chunks; shaded 95 %, dotted the chunks of another episode."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no screen, no global state
     from matplotlib.figure import Figure
 
@@ -94,7 +94,7 @@ def _dress(axis: Any, view: str, what: str, last: bool) -> None:
     axis.set_title(title, fontsize=8, loc="left")
     axis.set_xticks(range(1, int(axis.get_xlim()[1]) + 1))
     if last:
-        axis.set_xlabel("chunks", fontsize=8, color=GREY)
+        axis.set_xlabel("chunks · dotted: the chunks of another episode", fontsize=8, color=GREY)
     axis.tick_params(labelsize=7, colors=GREY, length=2)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

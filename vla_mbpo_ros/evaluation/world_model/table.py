@@ -112,6 +112,7 @@ def _controls(models: Mapping[str, Numbers], truth: Numbers) -> list[str]:
 
 _AGREEMENT = {
     "disagreement_mm": "disagreement [mm]",
+    "far_off": "5 cm off or more",
     "correlation": "correlation",
     "correlation_of_samples": "of samples",
 }
