@@ -139,3 +139,12 @@ def test_without_interleaving_no_view_is_shown_another_ones_future(world: Make, 
     train_world_model(model, JourneyDreams(journeys, model), cfg)
     blocks = model.dynamics_blocks(["press"], journeys.chunks[:1], journeys.state[:1], draws=2)[0]
     assert [block.time for block in blocks if block.is_image] == [0, 0, 1, 1, 1, 1]  # all four of noise
+
+
+def test_done_moments_count_by_the_share_that_they_have_not_by_how_often_they_were_drawn(
+    world: Make, journeys: Journeys
+) -> None:
+    data = JourneyDreams(journeys, world())
+    rows = np.concatenate([np.flatnonzero(data.done)[:2], np.flatnonzero(~data.done)[:2]])
+    weight = data.judged(rows).weight(0.1)
+    assert weight[:2].sum() / weight.sum() == pytest.approx(0.1)

@@ -48,6 +48,14 @@ class Judged:
     instructions: tuple[str, ...]  # (B)
     done: BoolArray  # (B,)
 
+    def weight(self, share: float) -> FloatArray:
+        """(B,) with which done moments count as if they were this share of all: a judge that has seen more of them than
+        there are would say Yes too often."""
+        came = float(self.done.mean())
+        if not 0.0 < came < 1.0:
+            return np.ones(len(self.done))
+        return np.where(self.done, share / came, (1.0 - share) / (1.0 - came))
+
 
 class DreamData(Protocol):
     """Rows to learn from, or to be tested with."""

@@ -1,7 +1,8 @@
 """Training of UMM-World: what a chunk leads to, and whether the task is done.
 
     rows of a step   the next `batch` chunks of a shuffled epoch, `draws` times of noise; `judged` moments beside them
-    loss             mse_weight · E w |v(x_t, t) - (eps - x_0)|²  +  ce_weight · cross entropy of Yes and No
+    loss             mse_weight · E w |v(x_t, t) - (eps - x_0)|²  +  ce_weight · cross entropy of Yes and No, done
+                     moments weighted down to the share that they have among all
     w                1 + changed · how far the token moved, as a share of the most in its view; mean 1
     step             gradient clipped, AdamW, warm-up then cosine; what is kept is the moving average
 
@@ -29,6 +30,7 @@ from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of
 from vla_mbpo_ros.models.randomness import mix
+from vla_mbpo_ros.schema import FloatArray
 from vla_mbpo_ros.world_model.builders import Context
 from vla_mbpo_ros.world_model.sequence import Kind
 from vla_mbpo_ros.world_model.umm import assemble
@@ -107,6 +109,7 @@ class _Trainer:
         self.descent = Descent(world.net, cfg, team)
         self._epochs = Epochs(len(data), cfg.seed, _ORDER)
         self._done, self._open = np.flatnonzero(data.done), np.flatnonzero(~data.done)
+        self._after = data.after(np.arange(len(data), dtype=np.int64))
         self._dreamt: _Dreamt | None = None
         self._best: tuple[float, int, list[Tensor]] = (math.inf, 0, [])  # held-out loss, looks since, average
 
@@ -196,17 +199,18 @@ class _Trainer:
     def _rewards(self, chosen: IntArray, part: int) -> Rewards | None:
         if not self.cfg.judged:
             return None
-        groups = [self.data.judged(chosen[part :: self.cfg.parts])]
+        groups = [(self.data.judged(chosen[part :: self.cfg.parts]), float(self.data.done.mean()))]
         if self._dreamt is not None:
-            groups.append(self._dreamt_judged(self._dreamt, part))
-        return _rewards_of(self.world, _joined(groups))
+            groups.append((self._dreamt_judged(self._dreamt, part), float(self._after.mean())))
+        weight = np.concatenate([judged.weight(share) for judged, share in groups])
+        return _rewards_of(self.world, _joined([judged for judged, _ in groups]), weight)
 
     def _dreamt_judged(self, dreamt: _Dreamt, part: int) -> Judged:
         chance = np.random.default_rng(mix(self.cfg.seed, _DREAMT, self.step, part, self.team.rank))
         picked = chance.integers(0, len(dreamt.rows), self._dreams_of_a_step() // self.cfg.parts)
         rows = dreamt.rows[picked]
         latents = dreamt.latents[torch.from_numpy(picked)].to(self.world.net.device)
-        return Judged(Clean(latents, None), self.data.moves(rows).instructions, self.data.after(rows))
+        return Judged(Clean(latents, None), self.data.moves(rows).instructions, self._after[rows])
 
     # ---- dreams of its own ------------------------------------------------------------------------------
 
@@ -223,8 +227,7 @@ class _Trainer:
     def _dream(self, seed: int) -> _Dreamt:
         """Of chunks of which half end in success, where there are so many."""
         chance = np.random.default_rng(seed)
-        after = self.data.after(np.arange(len(self.data), dtype=np.int64))
-        sorts = [rows for rows in (np.flatnonzero(after), np.flatnonzero(~after)) if len(rows)]
+        sorts = [rows for rows in (np.flatnonzero(self._after), np.flatnonzero(~self._after)) if len(rows)]
         rows = np.concatenate([chance.choice(sort, self.cfg.dreamed // len(sorts)) for sort in sorts])
         found = []
         for first in range(0, len(rows), _AT_ONCE):
@@ -273,12 +276,13 @@ def _weights(rows: Rows, moves: Moves, changed: float) -> dict[int, Tensor]:
     return {block: weight[:, rows.form.blocks[block].view] for block in rows.form.images(Kind.NOISE)}
 
 
-def _rewards_of(world: UmmWorld, judged: Judged) -> Rewards:
+def _rewards_of(world: UmmWorld, judged: Judged, weight: FloatArray | None = None) -> Rewards:
     words, device = world.around.vocabulary, world.net.device
     blocks = assemble.reward_blocks(world.shape, words, judged.instructions)
     rows = assemble.branches(blocks, words, (Context.ALL,), device)
     targets = torch.tensor([words.yes if done else words.no for done in judged.done], device=device)
-    return Rewards(rows, assemble.images(rows, [judged.views]), targets)
+    counted = None if weight is None else torch.from_numpy(weight).float().to(device)
+    return Rewards(rows, assemble.images(rows, [judged.views]), targets, counted)
 
 
 def _joined(groups: list[Judged]) -> Judged:
