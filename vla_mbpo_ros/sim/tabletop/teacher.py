@@ -51,7 +51,7 @@ class Demonstration:
 
 def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demonstration:
     """From the start to success, failure or the time limit."""
-    disturbance = _Disturbance(lesson)
+    disturbance = Disturbance(lesson)
     world.begin(lesson.task, lesson.seed, lesson.slip)
     images, states, actions, ticks = [], [], [], []
     while not world.over:
@@ -73,6 +73,31 @@ def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demons
     )
 
 
+@dataclass(frozen=True)
+class Film:
+    """What was seen all along a demonstration."""
+
+    images: ImageArray  # (P, V, H, W, 3)
+    state: FloatArray  # (P, 7)
+    actions: FloatArray  # (P - 1, every, 7) in [-1, 1], as they were executed
+
+
+def film(world: World, lesson: Lesson, every: int, width: int, height: int) -> Film:
+    """A picture every so many control steps, from the start to `lesson.horizon` steps past its end, or a few more."""
+    disturbance = Disturbance(lesson)
+    world.begin(lesson.task, lesson.seed, lesson.slip)
+    images, states, actions = [world.views(width, height)], [world.position()], []
+    after = 0  # control steps past the end
+    while after < lesson.horizon:
+        for _ in range(every):
+            actions.append(np.clip(expert_action(world.task, world.state()) + disturbance.next(), -1.0, 1.0))
+            after += world.over
+            world.step(to_command(actions[-1]))
+        images.append(world.views(width, height))
+        states.append(world.position())
+    return Film(np.stack(images), np.array(states), np.reshape(actions, (-1, every, TABLETOP.dof)))
+
+
 def _look_ahead(world: World, horizon: int) -> FloatArray:
     """(K, 7) what the expert does from here, undisturbed. The world is as before."""
     here = world.snapshot()
@@ -84,7 +109,7 @@ def _look_ahead(world: World, horizon: int) -> FloatArray:
     return actions
 
 
-class _Disturbance:
+class Disturbance:
     """Coloured noise on the six velocities, from the lesson alone."""
 
     def __init__(self, lesson: Lesson) -> None:

@@ -28,7 +28,7 @@ from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.sim.tabletop.crew import Crew, Job
 from vla_mbpo_ros.sim.tabletop.layout import DEFAULT_SLIP
 from vla_mbpo_ros.sim.tabletop.tasks import get_table_task
-from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson
+from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Film, Lesson
 from vla_mbpo_ros.sim.tabletop.worker import Rows
 from vla_mbpo_ros.sim.tabletop.world import Snapshot
 
@@ -186,6 +186,15 @@ class Pool:
         for lesson, demonstration in zip(lessons, shown, strict=True):
             self.ledger.book(lesson.task, demonstration.steps)
             self.ledger.looked_ahead += demonstration.looked_ahead
+            self.ledger.episodes += 1
+        return shown
+
+    def film(self, lessons: Sequence[Lesson], every: int) -> list[Film]:
+        """Demonstrations with pictures all along; see `films.collect_films` for arrays. The slots stay as they are."""
+        jobs: list[Job] = [("film", (lessons[part], every)) for part in self._parts(len(lessons))]
+        shown = [film for answer in self._crew.do(jobs) for film in answer]
+        for lesson, film in zip(lessons, shown, strict=True):
+            self.ledger.book(lesson.task, len(film.actions) * every)
             self.ledger.episodes += 1
         return shown
 

@@ -23,7 +23,7 @@ from vla_mbpo_ros.errors import DeviceError, VlaMbpoError
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.sim.tabletop.actions import to_command
-from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson, demonstrate
+from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Film, Lesson, demonstrate, film
 from vla_mbpo_ros.sim.tabletop.world import Snapshot, World
 
 
@@ -70,6 +70,9 @@ class Worker:
 
     def demonstrate(self, lessons: Sequence[Lesson]) -> list[Demonstration]:
         return [demonstrate(self._world, lesson, *self._size) for lesson in lessons]
+
+    def film(self, lessons: Sequence[Lesson], every: int) -> list[Film]:
+        return [film(self._world, lesson, every, *self._size) for lesson in lessons]
 
 
 def _stacked(images: list[ImageArray], rows: int, size: tuple[int, int]) -> ImageArray:

@@ -1,0 +1,103 @@
+"""Training of the video rival: all frames of a chunk, from its first one and its commands.
+
+    clips of a step = the next `batch` of a shuffled epoch over all starts      keyed by (seed, epoch)
+    eps, t          = noise and flow time                                       keyed by (seed, step)
+    loss            = mean squared error of the velocity (`rivals/video/losses.py`)
+    step            : gradient clipped, AdamW, warm-up then cosine; what is kept is the moving average
+
+All chance is keyed: an interrupted training goes on bit for bit on the same device with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vla_mbpo_ros.algorithms.descent import Epochs
+from vla_mbpo_ros.algorithms.footage import Footage
+from vla_mbpo_ros.algorithms.learner import Learner
+from vla_mbpo_ros.algorithms.log import Log, Watch
+from vla_mbpo_ros.algorithms.saved import has_training
+from vla_mbpo_ros.config import leaf
+from vla_mbpo_ros.config_io import nested
+from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.models.randomness import mix
+from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig
+from vla_mbpo_ros.world_model.rivals.video.losses import draw, video_loss
+from vla_mbpo_ros.world_model.rivals.video.net import VideoNet
+from vla_mbpo_ros.world_model.sequence import IntArray
+
+TRAINING, CURVE = "training", "curve.csv"
+_ORDER, _NOISE, _START, _LOOK = 1, 2, 3, 4  # streams of chance
+_LOOK_AT = 256  # held-out clips
+
+
+@dataclass(frozen=True)
+class VideoTraining:
+    """Settings of the training."""
+
+    steps: int = leaf(3000, "Optimiser steps.", low=1)
+    batch: int = leaf(16, "Clips in a step.", low=1)
+    lr: float = leaf(1e-3, "Highest learning rate.", low=0.0, high=1.0)
+    last_lr: float = leaf(0.05, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
+    warmup: int = leaf(100, "Steps until the highest learning rate.", low=0)
+    weight_decay: float = leaf(1e-4, "Weight decay of AdamW.", low=0.0, high=1.0)
+    clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
+    ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
+    seed: int = leaf(0, "Seed of everything random.", low=0)
+    log_every: int = leaf(100, "Steps between two rows of the curve.", low=1)
+    save_every: int = leaf(500, "Steps between two saved states.", low=1)
+
+
+def train_video(
+    footage: Footage,
+    cfg: VideoTraining,
+    model: VideoConfig,
+    folder: Path | None = None,  # where the curve and the state go; what is there goes on
+    held_out: Footage | None = None,  # clips that nobody learns from: their loss is in the curve
+    watch: Watch | None = None,
+    until: int | None = None,  # stop after this many steps, as an interruption would
+) -> VideoNet:
+    """The moving average, ready to use."""
+    if not len(footage):
+        raise ContractError("No film is as long as a chunk.", "Give longer ones, or a shorter chunk.")
+    learner = Learner(fresh_net(model, cfg.seed), cfg)
+    settings = {**nested(cfg), "model": nested(model), "footage": footage.identity}
+    if folder is not None and has_training(folder / TRAINING):
+        learner.restore(folder / TRAINING, settings)
+    epochs, began = Epochs(len(footage), cfg.seed, _ORDER), time.perf_counter()
+    with Log(folder / CURVE if folder else None, "step", learner.step, watch) as log:
+        last = min(cfg.steps, until if until is not None else cfg.steps)
+        while learner.step < last:
+            rows = epochs.step(learner.step, cfg.batch)
+            row = learner.descend(_loss(learner.model, footage, rows, mix(cfg.seed, _NOISE, learner.step)))
+            if learner.step % cfg.log_every == 0 or learner.step == cfg.steps:
+                seen = {} if held_out is None else {"held_out": held_out_loss(learner.average, held_out, cfg.seed)}
+                log.write({**row, **seen, "seconds": time.perf_counter() - began})
+            if folder is not None and (learner.step % cfg.save_every == 0 or learner.step == last):
+                learner.save(folder / TRAINING, settings)
+    return learner.average.eval().requires_grad_(False)
+
+
+def fresh_net(model: VideoConfig, seed: int) -> VideoNet:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed, _START))
+        return VideoNet(model)
+
+
+@torch.no_grad()
+def held_out_loss(net: VideoNet, footage: Footage, seed: int = 0, at_most: int = _LOOK_AT) -> float:
+    """Over at most so many clips, evenly chosen; with the same noise and times whenever it is asked."""
+    rows = np.unique(np.linspace(0, len(footage) - 1, min(len(footage), at_most)).round().astype(np.int64))
+    parts = np.array_split(rows, max(len(rows) // 32, 1))
+    losses = [float(_loss(net, footage, part, mix(seed, _LOOK, place))) for place, part in enumerate(parts)]
+    return float(np.average(losses, weights=[len(part) for part in parts]))
+
+
+def _loss(net: VideoNet, footage: Footage, rows: IntArray, seed: int) -> torch.Tensor:
+    eps, t = draw(len(rows), net, torch.Generator().manual_seed(seed))
+    return video_loss(net, footage.clips(rows), eps, t)
