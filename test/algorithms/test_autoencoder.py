@@ -9,11 +9,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from vla_mbpo_ros.algorithms.autoencoder import (  # noqa: E402 (after the check for torch)
-    CURVE,
     AutoencoderTraining,
     held_out_psnr,
     train_autoencoder,
 )
+from vla_mbpo_ros.algorithms.descent import CURVE  # noqa: E402
 from vla_mbpo_ros.algorithms.log import read_log  # noqa: E402
 from vla_mbpo_ros.errors import ConfigError, ContractError  # noqa: E402
 from vla_mbpo_ros.models.autoencoder import AutoencoderConfig  # noqa: E402

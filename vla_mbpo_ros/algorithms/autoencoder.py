@@ -14,36 +14,23 @@ for bit on the same device with the same number of threads.
 
 from __future__ import annotations
 
-import copy
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vla_mbpo_ros.algorithms.descent import Epochs, follow, learning_rate
-from vla_mbpo_ros.algorithms.log import Log, Watch
-from vla_mbpo_ros.algorithms.saved import (
-    has_training,
-    module_tensors,
-    optimiser_tensors,
-    read_training,
-    restore_module,
-    restore_optimiser,
-    write_training,
-)
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, descend
+from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
-from vla_mbpo_ros.errors import ContractError, NotFinite
+from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.autoencoder import TINY, Autoencoder, AutoencoderConfig
 from vla_mbpo_ros.models.pictures import PictureSource, fit_all, from_network, to_network
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.schema import ImageArray
 
-TRAINING, CURVE = "training", "curve.csv"
 _ORDER, _NOISE, _START = 1, 2, 3  # streams of chance
 _MEAN_OF, _CALIBRATE_ON = 256, 512  # pictures of a view for its mean picture; of all for scale and shift
 _USUAL, _RARE = 0.2, 0.6  # distance from the mean picture, of the range 2: below is light and shade, above is a thing
@@ -83,16 +70,7 @@ def train_autoencoder(
 ) -> Autoencoder:
     """The moving average, calibrated and ready to use."""
     trainer = _Trainer(source, held_out, cfg, model)
-    if folder is not None and has_training(folder / TRAINING):
-        trainer.restore(folder / TRAINING)
-    with Log(folder / CURVE if folder else None, "step", trainer.step, watch) as log:
-        last = min(cfg.steps, until if until is not None else cfg.steps)
-        while trainer.step < last:
-            row = trainer.advance()
-            if trainer.step % cfg.log_every == 0 or trainer.step == cfg.steps:
-                log.write({**row, **trainer.look_at_held_out()})
-            if folder is not None and (trainer.step % cfg.save_every == 0 or trainer.step == last):
-                trainer.save(folder / TRAINING)
+    descend(trainer, cfg, folder, watch, until)
     return trainer.finish()
 
 
@@ -107,7 +85,7 @@ class _Trainer:
     def __init__(
         self, source: PictureSource, held_out: PictureSource | None, cfg: AutoencoderTraining, model: AutoencoderConfig
     ) -> None:
-        self.source, self.held_out, self.cfg, self.step = source, held_out, cfg, 0
+        self.source, self.held_out, self.cfg = source, held_out, cfg
         counts = [source.count(view) for view in source.views]
         if not counts or not all(counts):
             raise ContractError(f"Views {source.views} have {counts} pictures.", "Give at least one of each view.")
@@ -119,64 +97,43 @@ class _Trainer:
             torch.manual_seed(mix(cfg.seed, _START))
             # channels last: a third faster on a CPU
             self.model = Autoencoder(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._learning = list(self.model.parameters())
-        self._optimiser = torch.optim.AdamW(self._learning, lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
-        self.average = copy.deepcopy(self.model)
+        self.descent = Descent(self.model, cfg)
         self._epochs = Epochs(len(self._row), cfg.seed, _ORDER)
-        self._began = time.perf_counter()
+
+    @property
+    def step(self) -> int:
+        return self.descent.step
 
     def advance(self) -> dict[str, float]:
-        """One step; what it cost."""
-        rate = learning_rate(self.step, self.cfg)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         pixels, weight = self._batch()
-        z = self.model.encode(pixels)
         generator = torch.Generator().manual_seed(mix(self.cfg.seed, _NOISE, self.step))
+        z = self.model.encode(pixels)
         made = self.model.decode(z + self.cfg.noise * torch.randn(z.shape, generator=generator))
         error = (made - pixels).abs()
         loss = (weight * (error + self.cfg.mse * error.square())).mean() + self.cfg.latent * z.square().mean()
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = float(nn.utils.clip_grad_norm_(self._learning, self.cfg.clip))
-        if not math.isfinite(norm):
-            raise NotFinite(f"The loss is {float(loss.detach())} at step {self.step}.", "Give a lower learning rate.")
-        self._optimiser.step()
-        self.step += 1
-        follow(list(self.average.parameters()), self._learning, self.step, self.cfg.ema)
-        seconds = time.perf_counter() - self._began
-        told = {"loss": float(loss.detach()), "absolute": float(error.detach().mean()) / 2.0}
-        return {"step": self.step, **told, "spread": float(z.detach().std()), "lr": rate, "seconds": seconds}
+        told = {"absolute": float(error.detach().mean()) / 2.0, "spread": float(z.detach().std())}
+        return {**self.descent.take(loss), **told}
 
-    def look_at_held_out(self) -> dict[str, float]:
+    def look(self) -> dict[str, float]:
         if self.held_out is None:
             return {}
-        found = held_out_psnr(self.average, self.held_out, self.cfg.size, 128)
+        with self.descent.averaged():
+            found = held_out_psnr(self.model, self.held_out, self.cfg.size, 128)
         return {f"psnr_{view}": value for view, value in found.items()}
 
     def finish(self) -> Autoencoder:
-        result = copy.deepcopy(self.average).to(memory_format=torch.contiguous_format)
+        self.descent.end()
+        result = self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         each = -(-_CALIBRATE_ON // len(self.source.views))
         shown = [_spread(self.source, view, self.cfg.size, each) for view in self.source.views]
         result.calibrate(to_network(np.concatenate(shown)))
         return result.eval().requires_grad_(False)  # type: ignore[no-any-return]
 
     def save(self, folder: Path) -> None:
-        tensors = {**module_tensors(self.model, "model"), **module_tensors(self.average, "average")}
-        memory = optimiser_tensors(self._optimiser, "optimiser")
-        write_training(folder, {**tensors, **memory}, {"config": self._settings(), "step": self.step})
+        self.descent.save(folder, {"config": self._settings()})
 
     def restore(self, folder: Path) -> None:
-        tensors, state = read_training(folder, self._settings())
-        restore_module(self.model, "model", tensors)
-        restore_module(self.average, "average", tensors)
-        # the fused optimiser goes through memory, not through places: moments must lie as their weights do
-        for index, parameter in enumerate(self._learning):
-            for name in ("exp_avg", "exp_avg_sq"):
-                key = f"optimiser.{index}.{name}"
-                tensors[key] = torch.empty_like(parameter, requires_grad=False).copy_(tensors[key])
-        restore_optimiser(self._optimiser, "optimiser", tensors)
-        self.step = int(state["step"])
+        self.descent.restore(folder, self._settings())
 
     # ---- inside -----------------------------------------------------------------------------------------
 

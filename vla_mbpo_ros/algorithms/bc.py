@@ -15,10 +15,7 @@ takes its part of every step's rows; result and saved state are those of one pro
 from __future__ import annotations
 
 import copy
-import math
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -26,29 +23,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vla_mbpo_ros.algorithms.bc_config import BFLOAT16, BcConfig
+from vla_mbpo_ros.algorithms.bc_config import BcConfig
 from vla_mbpo_ros.algorithms.chunks import Batch, ChunkData, IntArray
-from vla_mbpo_ros.algorithms.descent import Epochs, follow, learning_rate
-from vla_mbpo_ros.algorithms.log import Log, Watch
-from vla_mbpo_ros.algorithms.saved import (
-    has_training,
-    module_tensors,
-    optimiser_tensors,
-    read_training,
-    restore_module,
-    restore_optimiser,
-    write_training,
-)
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend
+from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config_io import nested
-from vla_mbpo_ros.errors import ContractError, NotFinite
-from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of, cut_like, whole
+from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of, whole
 from vla_mbpo_ros.models.flow import sample_time
 from vla_mbpo_ros.models.lora import adapt, merge
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.net import VelocityNet
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 
-TRAINING, CURVE = "training", "curve.csv"
 _ORDER, _NOISE, _ADAPTERS, _HELD_OUT = 1, 2, 3, 4  # streams of chance
 
 
@@ -66,17 +53,7 @@ def train_bc(
     if not len(data):
         raise ContractError("There is no row to learn from.", "Collect at least one demonstration that succeeds.")
     trainer = _Trainer(policy, data, cfg, held_out, team)
-    if folder is not None and has_training(folder / TRAINING):
-        trainer.restore(folder / TRAINING)
-    curve = folder / CURVE if folder and team.leads else None
-    with Log(curve, "step", trainer.step, watch if team.leads else None) as log:
-        last = min(cfg.steps, until if until is not None else cfg.steps)
-        while trainer.step < last:
-            row = trainer.advance()
-            if trainer.step % cfg.log_every == 0 or trainer.step == cfg.steps:
-                log.write({**row, **trainer.look_at_held_out()})
-            if folder is not None and (trainer.step % cfg.save_every == 0 or trainer.step == last):
-                trainer.save(folder / TRAINING)
+    descend(trainer, cfg, folder, watch, until, team.leads)
     return trainer.finish()
 
 
@@ -105,79 +82,55 @@ class _Trainer:
     def __init__(
         self, policy: FlowPolicy, data: ChunkData, cfg: BcConfig, held_out: ChunkData | None, team: Team
     ) -> None:
-        self.data, self.held_out, self.cfg, self.team, self.step = data, held_out, cfg, team, 0
+        self.data, self.held_out, self.cfg, self.team = data, held_out, cfg, team
         choose_learning(policy, cfg)
         # A sharded policy cannot be made whole again: what was given waits for the result, out of the device's memory.
         self._given, self.policy = policy, policy if team.mesh is None else copy.deepcopy(policy)
         self._loss = BcLoss(self.policy, cfg.precision == BFLOAT16)
         team.shard(self._loss, blocks_of(self.policy.net))
-        self._learning = [p for p in self.policy.net.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.AdamW(self._learning, lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
-        self._average = [p.detach().clone() for p in self._learning]
+        self.descent = Descent(self.policy, cfg, team, self.policy.net)
         self._epochs = Epochs(len(data), cfg.seed, _ORDER)
-        self._began = time.perf_counter()
+
+    @property
+    def step(self) -> int:
+        return self.descent.step
 
     def advance(self) -> dict[str, float]:
-        """One step; what it cost."""
-        rate = learning_rate(self.step, self.cfg)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         mine = self.team.share(self.cfg.batch)
         rows = self._epochs.step(self.step, self.cfg.batch)[mine]
-        loss = self._loss_of(self.data, rows, self._chance(_NOISE, self.step, self.cfg.batch), mine)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = float(whole(nn.utils.clip_grad_norm_(self._learning, self.cfg.clip)).detach())
-        told = self.team.mean(loss.detach())
-        if not math.isfinite(norm):
-            raise NotFinite(f"The loss is {told} at step {self.step}.", "Give a lower learning rate.")
-        self._optimiser.step()
-        self.step += 1
-        follow(self._average, self._learning, self.step, self.cfg.ema)
-        seconds = time.perf_counter() - self._began
-        return {"step": self.step, "loss": told, "lr": rate, "gradient": norm, "seconds": seconds}
+        return self.descent.take(self._loss_of(self.data, rows, self._chance(_NOISE, self.step, self.cfg.batch), mine))
 
     @torch.no_grad()
-    def look_at_held_out(self) -> dict[str, float]:
+    def look(self) -> dict[str, float]:
         """The moving average's loss on at most a batch of rows that nobody learns from; always the same noise."""
         if self.held_out is None:
             return {}
         count = min(len(self.held_out), self.cfg.batch)
         rows = np.linspace(0, len(self.held_out) - 1, count).round().astype(np.int64)
-        with self._as_average():
+        with self.descent.averaged():
             loss = self._loss_of(self.held_out, rows, self._chance(_HELD_OUT, 0, count), slice(None))
         return {"held_out": float(loss)}
 
+    @torch.no_grad()
     def finish(self) -> FlowPolicy:
         """The policy with the averaged weights and ordinary layers."""
-        with torch.no_grad():
-            for parameter, average in zip(self._learning, self._average, strict=True):
-                parameter.copy_(average)
-            if self.policy is not self._given:
-                learnt = dict(self.policy.named_parameters())
-                for name, parameter in self._given.named_parameters():
-                    parameter.copy_(whole(learnt[name]))
+        self.descent.end()
+        if self.policy is not self._given:
+            learnt = dict(self.policy.named_parameters())
+            for name, parameter in self._given.named_parameters():
+                parameter.copy_(whole(learnt[name]))
         merge(self._given)
         self._given.requires_grad_(True)
         return self._given
 
     def save(self, folder: Path) -> None:
-        average = {f"average.{index}": value for index, value in enumerate(self._average)}
-        memory = optimiser_tensors(self._optimiser, "optimiser")
-        tensors = self.team.gather({**module_tensors(self.policy, "policy"), **average, **memory})
-        if self.team.leads:
-            write_training(folder, tensors, {"config": nested(self.cfg), "step": self.step, "rows": len(self.data)})
+        self.descent.save(folder, {"config": nested(self.cfg), "rows": len(self.data)})
 
     def restore(self, folder: Path) -> None:
-        tensors, state = read_training(folder, nested(self.cfg))
-        if state["rows"] != len(self.data):
-            cause = f"The training in {folder} learnt from {state['rows']} rows, now there are {len(self.data)}."
+        rows = self.descent.restore(folder, nested(self.cfg))["rows"]
+        if rows != len(self.data):
+            cause = f"The training in {folder} learnt from {rows} rows, now there are {len(self.data)}."
             raise ContractError(cause, "Give the same demonstrations again.")
-        restore_module(self.policy, "policy", self._cut(tensors))
-        restore_optimiser(self._optimiser, "optimiser", self._cut(tensors))
-        for index, average in enumerate(self._average):
-            average.copy_(cut_like(average, tensors[f"average.{index}"]))
-        self.step = int(state["step"])
 
     # ---- inside -----------------------------------------------------------------------------------------
 
@@ -194,27 +147,6 @@ class _Trainer:
         eps = torch.randn(self.cfg.draws * rows, net.horizon, net.action_dim, generator=generator)
         t = sample_time(torch.rand(self.cfg.draws * rows, generator=generator))
         return eps.reshape(self.cfg.draws, rows, *eps.shape[1:]), t.reshape(self.cfg.draws, rows)
-
-    @contextmanager
-    def _as_average(self) -> Iterator[None]:
-        """With the weights that will act; afterwards those that learn are back."""
-        kept = [parameter.detach().clone() for parameter in self._learning]
-        try:
-            for parameter, average in zip(self._learning, self._average, strict=True):
-                parameter.copy_(average)
-            yield
-        finally:
-            for parameter, learnt in zip(self._learning, kept, strict=True):
-                parameter.copy_(learnt)
-
-    def _cut(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Whole tensors of a saved training as this process keeps them."""
-        patterns = {f"policy.{name}": value for name, value in self.policy.state_dict().items()}
-        for index, parameter in enumerate(self._learning):
-            patterns |= {f"optimiser.{index}.{name}": parameter for name in ("exp_avg", "exp_avg_sq")}
-        return {
-            name: cut_like(patterns[name], tensor) if name in patterns else tensor for name, tensor in tensors.items()
-        }
 
 
 def choose_learning(policy: FlowPolicy, cfg: BcConfig) -> None:

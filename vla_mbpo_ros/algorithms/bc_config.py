@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vla_mbpo_ros.algorithms.descent import FLOAT32, PRECISIONS
 from vla_mbpo_ros.config import leaf
-
-FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class BcConfig:
     clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
     ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
     precision: str = leaf(
-        FLOAT32, "What the trunk computes in; bfloat16 pays where the processor has it.", choices=(FLOAT32, BFLOAT16)
+        FLOAT32, "What the trunk computes in; bfloat16 pays where the processor has it.", choices=PRECISIONS
     )
     frozen_trunk: bool = leaf(False, "Leave what encodes observations as it is.")
     lora_rank: int = leaf(0, "Rank of the adapters of the action expert, with a frozen trunk; 0: none.", low=0)

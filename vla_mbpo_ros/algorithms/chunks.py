@@ -80,13 +80,15 @@ def commands_of(demos: Demonstrations) -> FloatArray:
 
 
 def normalisation_of(demos: Demonstrations, robot: RobotSpec) -> Normalisation:
-    """By the middle 98 % of the demonstrations."""
+    """By the middle 98 % of the demonstrations; actions by the robot's limits where none were shown."""
     if not len(demos.state):
         raise ContractError("There is no row to learn from.", "Collect at least one demonstration that succeeds.")
     places = np.maximum(np.abs(robot.low), np.abs(robot.high))
     limits = np.where(robot.is_velocity, robot.max_velocity, places)
     commands = commands_of(demos).reshape(-1, robot.dof)
     state = _quantile(robot.names, demos.state, places)
+    if not len(commands):
+        return Normalisation(QUANTILE, state, Columns(robot.names, (0.0,) * robot.dof, tuple(map(float, limits))))
     return Normalisation(QUANTILE, state, _quantile(robot.names, commands, limits))
 
 

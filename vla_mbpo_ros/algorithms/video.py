@@ -1,38 +1,33 @@
 """Training of the video rival: all frames of a chunk, from its first one and its commands.
 
-    clips of a step = the next `batch` of a shuffled epoch over all starts      keyed by (seed, epoch)
+    clips of a step = the next `batch` of a shuffled epoch over all chunks      keyed by (seed, epoch)
     eps, t          = noise and flow time                                       keyed by (seed, step)
     loss            = mean squared error of the velocity (`rivals/video/losses.py`)
     step            : gradient clipped, AdamW, warm-up then cosine; what is kept is the moving average
 
-All chance is keyed: an interrupted training goes on bit for bit on the same device with the same number of threads.
+All chance is keyed (`descent.py`): an interrupted training goes on bit for bit.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vla_mbpo_ros.algorithms.descent import Epochs
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, descend
 from vla_mbpo_ros.algorithms.footage import Footage
-from vla_mbpo_ros.algorithms.learner import Learner
-from vla_mbpo_ros.algorithms.log import Log, Watch
-from vla_mbpo_ros.algorithms.saved import has_training
+from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
-from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig
 from vla_mbpo_ros.world_model.rivals.video.losses import draw, video_loss
 from vla_mbpo_ros.world_model.rivals.video.net import VideoNet
 from vla_mbpo_ros.world_model.sequence import IntArray
 
-TRAINING, CURVE = "training", "curve.csv"
-_ORDER, _NOISE, _START, _LOOK = 1, 2, 3, 4  # streams of chance
+_ORDER, _NOISE, _START, _HELD_OUT = 1, 2, 3, 4  # streams of chance
 _LOOK_AT = 256  # held-out clips
 
 
@@ -63,24 +58,43 @@ def train_video(
     until: int | None = None,  # stop after this many steps, as an interruption would
 ) -> VideoNet:
     """The moving average, ready to use."""
-    if not len(footage):
-        raise ContractError("No film is as long as a chunk.", "Give longer ones, or a shorter chunk.")
-    learner = Learner(fresh_net(model, cfg.seed), cfg)
-    settings = {**nested(cfg), "model": nested(model), "footage": footage.identity}
-    if folder is not None and has_training(folder / TRAINING):
-        learner.restore(folder / TRAINING, settings)
-    epochs, began = Epochs(len(footage), cfg.seed, _ORDER), time.perf_counter()
-    with Log(folder / CURVE if folder else None, "step", learner.step, watch) as log:
-        last = min(cfg.steps, until if until is not None else cfg.steps)
-        while learner.step < last:
-            rows = epochs.step(learner.step, cfg.batch)
-            row = learner.descend(_loss(learner.model, footage, rows, mix(cfg.seed, _NOISE, learner.step)))
-            if learner.step % cfg.log_every == 0 or learner.step == cfg.steps:
-                seen = {} if held_out is None else {"held_out": held_out_loss(learner.average, held_out, cfg.seed)}
-                log.write({**row, **seen, "seconds": time.perf_counter() - began})
-            if folder is not None and (learner.step % cfg.save_every == 0 or learner.step == last):
-                learner.save(folder / TRAINING, settings)
-    return learner.average.eval().requires_grad_(False)
+    trainer = _Trainer(footage, held_out, cfg, model)
+    descend(trainer, cfg, folder, watch, until)
+    trainer.descent.end()
+    return trainer.net.eval().requires_grad_(False)
+
+
+class _Trainer:
+    """One training, step by step."""
+
+    def __init__(self, footage: Footage, held_out: Footage | None, cfg: VideoTraining, model: VideoConfig) -> None:
+        self.footage, self.held_out, self.cfg = footage, held_out, cfg
+        self.net = fresh_net(model, cfg.seed)
+        self.descent = Descent(self.net, cfg)
+        self._epochs = Epochs(len(footage), cfg.seed, _ORDER)
+
+    @property
+    def step(self) -> int:
+        return self.descent.step
+
+    def advance(self) -> dict[str, float]:
+        rows = self._epochs.step(self.step, self.cfg.batch)
+        return self.descent.take(_loss(self.net, self.footage, rows, mix(self.cfg.seed, _NOISE, self.step)))
+
+    def look(self) -> dict[str, float]:
+        if self.held_out is None:
+            return {}
+        with self.descent.averaged():
+            return {"held_out": held_out_loss(self.net, self.held_out, self.cfg.seed)}
+
+    def save(self, folder: Path) -> None:
+        self.descent.save(folder, {"config": self._config()})
+
+    def restore(self, folder: Path) -> None:
+        self.descent.restore(folder, self._config())
+
+    def _config(self) -> dict[str, object]:
+        return {**nested(self.cfg), "model": nested(self.net.cfg), "footage": self.footage.identity}
 
 
 def fresh_net(model: VideoConfig, seed: int) -> VideoNet:
@@ -94,7 +108,7 @@ def held_out_loss(net: VideoNet, footage: Footage, seed: int = 0, at_most: int =
     """Over at most so many clips, evenly chosen; with the same noise and times whenever it is asked."""
     rows = np.unique(np.linspace(0, len(footage) - 1, min(len(footage), at_most)).round().astype(np.int64))
     parts = np.array_split(rows, max(len(rows) // 32, 1))
-    losses = [float(_loss(net, footage, part, mix(seed, _LOOK, place))) for place, part in enumerate(parts)]
+    losses = [float(_loss(net, footage, part, mix(seed, _HELD_OUT, place))) for place, part in enumerate(parts)]
     return float(np.average(losses, weights=[len(part) for part in parts]))
 
 

@@ -34,7 +34,8 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
 
 def _learn(args: argparse.Namespace, cfg: BcConfig, team: Team) -> dict[str, Any]:
     from vla_mbpo_ros.algorithms.bag_chunks import BagChunks
-    from vla_mbpo_ros.algorithms.bc import CURVE, lineage_config, train_bc
+    from vla_mbpo_ros.algorithms.bc import lineage_config, train_bc
+    from vla_mbpo_ros.algorithms.descent import CURVE
     from vla_mbpo_ros.algorithms.log import read_log
     from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy
 

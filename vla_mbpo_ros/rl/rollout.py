@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
-from vla_mbpo_ros.policy.protocol import ODE, Prefix
+from vla_mbpo_ros.policy.protocol import ODE, Prefix, Sample
 from vla_mbpo_ros.rl.arrays import ArrayReader
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 
@@ -114,11 +114,14 @@ class Player:
             turns.append(turn)
         return Episodes(tuple(tasks), tuple(seeds), success, steps, tuple(turns) if self._keep else ())
 
+    @torch.no_grad()
+    def act(self, seen: Seen, chance: list[int], mode: str = ODE) -> FloatArray:
+        """(B, K, N) in the robot's units; row b depends on its own `chance` alone."""
+        made = self._samples(self._encode(seen), chance, mode)
+        return np.concatenate([sample.values for sample in made])[: len(chance)]
+
     def _turn(self, slots: IntArray, prefix: Prefix, chance: list[int], mode: str) -> Turn:
-        made = [
-            self._policy.sample(part, chance[first : first + BLOCK] + [0] * (BLOCK - len(chance[first:])), mode)
-            for first, part in _blocks(prefix)
-        ]
+        made = self._samples(prefix, chance, mode)
         rows = len(slots)
         values = np.concatenate([sample.values for sample in made])[:rows]
         outcome = self._ground.step(values[:, : self._policy.executed], slots)
@@ -135,6 +138,13 @@ class Player:
             value_after=self._values(after),
             outcome=outcome,
         )
+
+    def _samples(self, prefix: Prefix, chance: list[int], mode: str) -> list[Sample]:
+        """One a block."""
+        return [
+            self._policy.sample(part, chance[first : first + BLOCK] + [0] * (BLOCK - len(chance[first:])), mode)
+            for first, part in _blocks(prefix)
+        ]
 
     def _encode(self, seen: Seen) -> Prefix:
         parts = []

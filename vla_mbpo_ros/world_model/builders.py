@@ -51,13 +51,17 @@ class Shape:
         return [Block(kind, view=view, time=time, tokens=tokens[kind]) for kind in wanted]
 
 
-def dynamics_sequence(shape: Shape, task: Sequence[int], prompts: Sequence[Sequence[int]]) -> tuple[Block, ...]:
-    """What imagines the views after a chunk; `prompts` has one text a view, with the actions in it."""
+def dynamics_sequence(
+    shape: Shape, task: Sequence[int], prompts: Sequence[Sequence[int]], rooms: Sequence[int] = ()
+) -> tuple[Block, ...]:
+    """What imagines the views after a chunk; `prompts` has one text a view, with the actions in it, and `rooms` the
+    tokens that are kept for each, where they are not all the same."""
     if len(prompts) != shape.views:
         raise ContractError(f"{len(prompts)} prompts for {shape.views} views.", "Give one a view, the head's first.")
     blocks = [text(task, shape.text_room), *shape.now()]
     for view, prompt in enumerate(prompts):
-        blocks += [text(prompt, shape.prompt_room, view), Block(Kind.NOISE, (), view, 1, shape.latent_tokens)]
+        room = rooms[view] if rooms else shape.prompt_room
+        blocks += [text(prompt, room, view), Block(Kind.NOISE, (), view, 1, shape.latent_tokens)]
         if shape.ivd and view + 1 < shape.views:
             blocks += shape.clean(view, 1)
     return tuple(blocks)

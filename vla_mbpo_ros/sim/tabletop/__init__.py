@@ -8,8 +8,9 @@
     twin.py       the same behind sim_node       actions.py   actions in [-1, 1] and the robot's commands
     experts.py    privileged scripted experts    teacher.py   one demonstration, disturbed on purpose
     vector.py     many episodes on many cores    crew.py, worker.py   the processes that do its work
-    films.py      demonstrations with pictures all along
     demos.py      demonstrations as arrays       gallery.py   a picture of every task's start
+    journeys.py   episodes chunk by chunk        hands.py     who acts in them: clumsy experts
+    films.py      what is seen inside of chunks
     kept_arrays.py   arrays in one file, whole or not at all
 
 No ROS and no torch. What a learner needs is exported here.
@@ -17,7 +18,8 @@ No ROS and no torch. What a learner needs is exported here.
 
 from vla_mbpo_ros.sim.tabletop.actions import ACTION_DIM, to_action, to_command
 from vla_mbpo_ros.sim.tabletop.demos import Demonstrations, collect
-from vla_mbpo_ros.sim.tabletop.films import Films, collect_films
+from vla_mbpo_ros.sim.tabletop.hands import ClumsyExperts
+from vla_mbpo_ros.sim.tabletop.journeys import Act, Journeys, Moment, travel
 from vla_mbpo_ros.sim.tabletop.tasks import TASKS, TableTask, get_table_task, sibling, task_names
 from vla_mbpo_ros.sim.tabletop.vector import ChunkResult, Ledger, Observations, Pool
 from vla_mbpo_ros.sim.tabletop.world import Snapshot
@@ -25,19 +27,22 @@ from vla_mbpo_ros.sim.tabletop.world import Snapshot
 __all__ = [
     "ACTION_DIM",
     "TASKS",
+    "Act",
     "ChunkResult",
+    "ClumsyExperts",
     "Demonstrations",
-    "Films",
+    "Journeys",
     "Ledger",
+    "Moment",
     "Observations",
     "Pool",
     "Snapshot",
     "TableTask",
     "collect",
-    "collect_films",
     "get_table_task",
     "sibling",
     "task_names",
     "to_action",
     "to_command",
+    "travel",
 ]

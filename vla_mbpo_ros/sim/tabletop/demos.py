@@ -32,6 +32,7 @@ class Demonstrations:
     state: FloatArray  # (M, 7)
     actions: FloatArray  # (M, K, 7) in [-1, 1]: what the expert does from there, undisturbed
     tick: IntArray  # (M,) control steps since the reset
+    places: FloatArray  # (M, 2, 4) of what the tool touches and of the target: x y z [m], yaw [rad]; privileged
     demo: IntArray  # (M,) which demonstration
     tasks: tuple[str, ...]  # (D)
     seeds: IntArray  # (D,)
@@ -62,6 +63,7 @@ class Demonstrations:
             state=self.state[rows],
             actions=self.actions[rows],
             tick=self.tick[rows],
+            places=self.places[rows],
             demo=np.repeat(np.arange(len(chosen)), counts).astype(np.int64),
             tasks=tuple(self.tasks[index] for index in chosen),
             seeds=self.seeds[chosen],
@@ -96,9 +98,9 @@ def collect(
     names = (tasks,) if isinstance(tasks, str) else tuple(tasks)
     if not names or not len(seeds):
         raise ContractError(f"{len(names)} tasks and {len(seeds)} seeds.", "Give at least one of each.")
-    if noise < 0.0 or horizon < 1 or stride < 1:
+    if noise < 0.0 or horizon < 0 or stride < 1:
         raise ContractError(
-            f"noise {noise}, horizon {horizon}, stride {stride}.", "Give noise from 0 on, the others from 1 on."
+            f"noise {noise}, horizon {horizon}, stride {stride}.", "Give noise and horizon from 0 on, stride from 1 on."
         )
     lessons = [
         Lesson(get_table_task(name).name, int(seed), noise, horizon, stride, slip) for name in names for seed in seeds
@@ -116,6 +118,7 @@ def _arrays(lessons: Sequence[Lesson], shown: Sequence[Demonstration]) -> Demons
         state=np.concatenate([each.state for each in shown]),
         actions=np.concatenate([each.actions for each in shown]),
         tick=np.concatenate([each.tick for each in shown]).astype(np.int64),
+        places=np.concatenate([each.places for each in shown]),
         demo=np.repeat(np.arange(len(shown)), counts).astype(np.int64),
         tasks=tuple(lesson.task for lesson in lessons),
         seeds=np.array([lesson.seed for lesson in lessons], dtype=np.int64),

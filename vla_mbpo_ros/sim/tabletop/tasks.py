@@ -29,13 +29,15 @@ AT_REST_M_S = 0.10
 
 @dataclass(frozen=True)
 class TableTask:
-    """One task. `target` is the thing that it is about; the scene's other task is about `other`."""
+    """One task. `target` is the thing that it is about; the scene's other task is about `other`. `moved` is what the
+    tool touches: the target itself, or what is brought there."""
 
     name: str
     instruction: str
     scene: str
     target: str
     other: str
+    moved: str
     max_steps: int  # control steps; a later success does not count
     judge: Judge
     other_judge: Judge
@@ -77,10 +79,13 @@ def _lies_within(state: TableState, thing: str, radius_m: float) -> bool:
     return released and cube.distance_xy(state.things[thing]) <= radius_m
 
 
+_BROUGHT = {"push": "block", "place": "cube"}  # scene -> what is brought somewhere
+
+
 def _pair(scene: str, steps: int, *sides: tuple[str, str, str, Judge]) -> list[TableTask]:
     """Two tasks of one scene. A side is (name, instruction, target, judge)."""
     return [
-        TableTask(name, text, scene, target, other[2], steps, judge, other[3])
+        TableTask(name, text, scene, target, other[2], _BROUGHT.get(scene, target), steps, judge, other[3])
         for (name, text, target, judge), other in zip(sides, reversed(sides), strict=True)
     ]
 

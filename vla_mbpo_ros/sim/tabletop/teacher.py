@@ -44,6 +44,7 @@ class Demonstration:
     state: FloatArray  # (M, 7)
     actions: FloatArray  # (M, K, 7) in [-1, 1]
     tick: FloatArray  # (M,) control steps since the reset
+    places: FloatArray  # (M, 2, 4) of what the tool touches and of the target: x y z [m], yaw [rad]; privileged
     success_tick: int  # -1: failed
     steps: int  # control steps of the demonstration
     looked_ahead: int  # control steps on copies of the world
@@ -51,14 +52,15 @@ class Demonstration:
 
 def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demonstration:
     """From the start to success, failure or the time limit."""
-    disturbance = Disturbance(lesson)
+    disturbance = _Disturbance(lesson)
     world.begin(lesson.task, lesson.seed, lesson.slip)
-    images, states, actions, ticks = [], [], [], []
+    images, states, actions, ticks, places = [], [], [], [], []
     while not world.over:
         images.append(world.views(width, height))
         states.append(world.position())
         ticks.append(world.ticks)
-        actions.append(_look_ahead(world, lesson.horizon))
+        places.append(_places(world))
+        actions.append(look_ahead(world, lesson.horizon))
         for _ in range(lesson.stride):
             if not world.over:
                 world.step(to_command(expert_action(world.task, world.state()) + disturbance.next()))
@@ -67,38 +69,20 @@ def demonstrate(world: World, lesson: Lesson, width: int, height: int) -> Demons
         state=np.array(states),
         actions=np.array(actions),
         tick=np.array(ticks, dtype=np.float64),
+        places=np.array(places),
         success_tick=world.success_tick,
         steps=world.ticks,
         looked_ahead=len(actions) * lesson.horizon,
     )
 
 
-@dataclass(frozen=True)
-class Film:
-    """What was seen all along a demonstration."""
-
-    images: ImageArray  # (P, V, H, W, 3)
-    state: FloatArray  # (P, 7)
-    actions: FloatArray  # (P - 1, every, 7) in [-1, 1], as they were executed
+def _places(world: World) -> FloatArray:
+    """(2, 4)"""
+    things, task = world.state().things, world.task
+    return np.array([(*things[name].position, things[name].yaw) for name in (task.moved, task.target)])
 
 
-def film(world: World, lesson: Lesson, every: int, width: int, height: int) -> Film:
-    """A picture every so many control steps, from the start to `lesson.horizon` steps past its end, or a few more."""
-    disturbance = Disturbance(lesson)
-    world.begin(lesson.task, lesson.seed, lesson.slip)
-    images, states, actions = [world.views(width, height)], [world.position()], []
-    after = 0  # control steps past the end
-    while after < lesson.horizon:
-        for _ in range(every):
-            actions.append(np.clip(expert_action(world.task, world.state()) + disturbance.next(), -1.0, 1.0))
-            after += world.over
-            world.step(to_command(actions[-1]))
-        images.append(world.views(width, height))
-        states.append(world.position())
-    return Film(np.stack(images), np.array(states), np.reshape(actions, (-1, every, TABLETOP.dof)))
-
-
-def _look_ahead(world: World, horizon: int) -> FloatArray:
+def look_ahead(world: World, horizon: int) -> FloatArray:
     """(K, 7) what the expert does from here, undisturbed. The world is as before."""
     here = world.snapshot()
     actions = np.empty((horizon, TABLETOP.dof))
@@ -109,7 +93,7 @@ def _look_ahead(world: World, horizon: int) -> FloatArray:
     return actions
 
 
-class Disturbance:
+class _Disturbance:
     """Coloured noise on the six velocities, from the lesson alone."""
 
     def __init__(self, lesson: Lesson) -> None:

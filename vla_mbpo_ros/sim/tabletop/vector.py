@@ -28,7 +28,7 @@ from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.sim.tabletop.crew import Crew, Job
 from vla_mbpo_ros.sim.tabletop.layout import DEFAULT_SLIP
 from vla_mbpo_ros.sim.tabletop.tasks import get_table_task
-from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Film, Lesson
+from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson
 from vla_mbpo_ros.sim.tabletop.worker import Rows
 from vla_mbpo_ros.sim.tabletop.world import Snapshot
 
@@ -114,14 +114,17 @@ class Pool:
 
     # -- episodes ------------------------------------------------------------------------------------------------
 
-    def reset(self, task: str | Sequence[str], seeds: Sequence[int] | IntArray) -> Observations:
-        """Begin an episode a seed; `task` is one for all, or one each."""
+    def reset(
+        self, task: str | Sequence[str], seeds: Sequence[int] | IntArray, slip: float | None = None
+    ) -> Observations:
+        """Begin an episode a seed; `task` is one for all, or one each. `slip` is the pool's unless it is given."""
         tasks = [task] * len(seeds) if isinstance(task, str) else list(task)
         if len(tasks) != len(seeds):
             raise ContractError(f"{len(tasks)} tasks for {len(seeds)} seeds.", "Give one task, or one a seed.")
         if not tasks:
             raise ContractError("A reset without seeds.", "Give at least one.")
-        starts = [(get_table_task(name).name, int(seed), self._slip) for name, seed in zip(tasks, seeds, strict=True)]
+        much = self._slip if slip is None else slip
+        starts = [(get_table_task(name).name, int(seed), much) for name, seed in zip(tasks, seeds, strict=True)]
         rows = self._share("begin", [(starts[part],) for part in self._parts(len(starts))])
         self._slots = rows.snapshots
         self.ledger.episodes += len(starts)
@@ -189,14 +192,11 @@ class Pool:
             self.ledger.episodes += 1
         return shown
 
-    def film(self, lessons: Sequence[Lesson], every: int) -> list[Film]:
-        """Demonstrations with pictures all along; see `films.collect_films` for arrays. The slots stay as they are."""
-        jobs: list[Job] = [("film", (lessons[part], every)) for part in self._parts(len(lessons))]
-        shown = [film for answer in self._crew.do(jobs) for film in answer]
-        for lesson, film in zip(lessons, shown, strict=True):
-            self.ledger.book(lesson.task, len(film.actions) * every)
-            self.ledger.episodes += 1
-        return shown
+    def plan(self, snapshots: Sequence[Snapshot], horizon: int) -> FloatArray:
+        """(B, K, 7) in [-1, 1]: what the experts would do from there. The slots stay as they are."""
+        plans = self._crew.do([("plan", (snapshots[part], horizon)) for part in self._parts(len(snapshots))])
+        self.ledger.looked_ahead += horizon * len(snapshots)
+        return np.concatenate(plans)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

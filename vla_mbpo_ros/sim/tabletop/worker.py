@@ -23,7 +23,7 @@ from vla_mbpo_ros.errors import DeviceError, VlaMbpoError
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.sim.tabletop.actions import to_command
-from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Film, Lesson, demonstrate, film
+from vla_mbpo_ros.sim.tabletop.teacher import Demonstration, Lesson, demonstrate, look_ahead
 from vla_mbpo_ros.sim.tabletop.world import Snapshot, World
 
 
@@ -56,23 +56,34 @@ class Worker:
         return self.advance(snapshots, np.zeros((len(snapshots), 0, TABLETOP.dof)), True)
 
     def advance(self, snapshots: Sequence[Snapshot], actions: FloatArray, render: bool) -> Rows:
-        """Execute actions (B, K, 7); pictures after the last one only."""
+        """Execute actions (B, K, 7); pictures at the end only.
+
+        A chunk ends where its episode does: what is seen then is the moment of success. One that begins after that is
+        executed to its own end.
+        """
         ends, images, states = [], [], []
         for snapshot, commands in zip(snapshots, to_command(actions), strict=True):
             self._world.restore(snapshot)
             for command in commands:
                 self._world.step(command)
+                if self._world.over and not snapshot.over:
+                    break
             ends.append(self._world.snapshot())
             states.append(self._world.position())
             if render:
                 images.append(self._world.views(*self._size))
         return Rows(ends, _stacked(images, len(ends), self._size), np.array(states))
 
+    def plan(self, snapshots: Sequence[Snapshot], horizon: int) -> FloatArray:
+        """(B, K, 7) what the experts would do from there."""
+        plans = []
+        for snapshot in snapshots:
+            self._world.restore(snapshot)
+            plans.append(look_ahead(self._world, horizon))
+        return np.stack(plans)
+
     def demonstrate(self, lessons: Sequence[Lesson]) -> list[Demonstration]:
         return [demonstrate(self._world, lesson, *self._size) for lesson in lessons]
-
-    def film(self, lessons: Sequence[Lesson], every: int) -> list[Film]:
-        return [film(self._world, lesson, every, *self._size) for lesson in lessons]
 
 
 def _stacked(images: list[ImageArray], rows: int, size: tuple[int, int]) -> ImageArray:

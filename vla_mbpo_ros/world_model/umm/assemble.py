@@ -60,9 +60,9 @@ def dynamics_blocks(
         [words.prompt(view, levels[row].tolist(), told[row]) for view in range(shape.views)]
         for row in range(len(tasks))
     ]
-    every = [prompt for row in prompts for prompt in row]
-    roomy = replace(shape, text_room=_room(shape.text_room, tasks), prompt_room=_room(shape.prompt_room, every))
-    return [dynamics_sequence(roomy, task, own) for task, own in zip(tasks, prompts, strict=True)]
+    rooms = [_room(shape.prompt_room, [row[view] for row in prompts]) for view in range(shape.views)]
+    roomy = replace(shape, text_room=_room(shape.text_room, tasks))
+    return [dynamics_sequence(roomy, task, own, rooms) for task, own in zip(tasks, prompts, strict=True)]
 
 
 def reward_blocks(shape: Shape, words: Vocabulary, instructions: Sequence[str]) -> list[tuple[Block, ...]]:
