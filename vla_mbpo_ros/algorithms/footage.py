@@ -1,6 +1,7 @@
 """What the video rival learns from: chunks, with latents of every frame inside of them.
 
-    journeys ──played again, a frame every few steps──> pictures ──autoencoder──> now (M, V, T, D), after (M, F, V, T, D)
+    journeys ──played again, a frame every few steps──> pictures ──autoencoder──> now    (M, V, T, D)
+                                                                                 after  (M, F, V, T, D)
 
 The same episodes as UMM-World learns from, and the same end of each chunk. Frames are made and encoded once, in the
 beginning, some chunks at a time; pictures are not kept.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from small_qwen import write_qwen  # noqa: E402 (after the checks)
 
+from vla_mbpo_ros.config import Config, WorldModelConfig  # noqa: E402 (after the checks)
 from vla_mbpo_ros.errors import ConfigError, ContractError, MissingDependency  # noqa: E402
+from vla_mbpo_ros.robots.settings import resolve  # noqa: E402
+from vla_mbpo_ros.robots.tabletop import TABLETOP  # noqa: E402
 from vla_mbpo_ros.schema import ImageArray  # noqa: E402
 from vla_mbpo_ros.world_model import prompts  # noqa: E402
+from vla_mbpo_ros.world_model.factory import make_world_model, rehearse  # noqa: E402
 from vla_mbpo_ros.world_model.protocol import Scenes, StateSource  # noqa: E402
 from vla_mbpo_ros.world_model.rivals.copy_last import CopyLast  # noqa: E402
 from vla_mbpo_ros.world_model.rivals.judged import Judged  # noqa: E402
@@ -168,3 +173,10 @@ def test_a_model_without_a_judge_is_given_one(judge: VlmJudge) -> None:
     assert dreams.source is StateSource.NONE
     assert world.version == f"copy_last-1+{judge.version}"
     assert (world.views, world.size, world.horizon) == (("head", "wrist"), (64, 64), 10)
+
+
+def test_the_setting_judge_gives_a_model_its_judge(folder: Path, judge: VlmJudge) -> None:
+    settings = WorldModelConfig(kind="copy_last", judge=str(folder))
+    world = make_world_model(replace(resolve(Config(robot="tabletop")), world_model=settings), TABLETOP)
+    assert world.version == f"copy_last-1+{judge.version}"
+    rehearse(world, TABLETOP, "press the red button")

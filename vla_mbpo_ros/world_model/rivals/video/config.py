@@ -1,4 +1,4 @@
-"""Sizes and settings of the video rival. The defaults are for 64x64 views and two CPU cores: 3.4 M parameters."""
+"""Sizes and settings of the video rival. The defaults are for 64x64 views and two CPU cores: 3.6 M parameters."""
 
 from __future__ import annotations
 

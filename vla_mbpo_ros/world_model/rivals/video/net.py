@@ -1,14 +1,15 @@
 """A transformer over the tokens of all frames and views; the first frame is now and clean, the others are noise.
 
-    frames 0 … F of V views, T tokens each ──linear, + place in the view, + view, + frame──┐
-                                                                                           ▼
-    frame 0:  state, t = 0            ──> told (B, F + 1, W) ──scale, shift, gate──> layers, attention over all
-    frame f:  actions that lead to it, state, t ──┘                                        │
-                                                                                           ▼
-                                                        velocity of the frames 1 … F  (B, F, V, T, D)
+    frames 0 … F of V views, T tokens each ──linear, + what is now there, place, view, frame──┐
+                                                                                              ▼
+    frame 0:  state, t = 0                      ──> hints (B, F + 1, W) ──steer──> layers, attention over all
+    frame f:  actions that lead to it, state, t ──┘                                           │
+                                                                                              ▼
+                                                           velocity of the frames 1 … F  (B, F, V, T, D)
 
 Each frame is told its own actions, as a camera's move is told to each frame of a film (Ctrl-World does so by
-attention; here they scale, shift and gate what a layer does, as DiT does with the time). It is told no words.
+attention; here they scale, shift and gate what a layer does, as DiT does with the time). Each token is told the
+latent that is now at its place, as video models are that begin from a picture: most of it stays. It is told no words.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class VideoNet(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.latent_in = nn.Linear(cfg.latent.width, cfg.width)
+        self.now_in = nn.Linear(cfg.latent.width, cfg.width, bias=False)
         self.view = nn.Parameter(torch.randn(cfg.views, 1, cfg.width) * 0.02)
         self.frame = nn.Parameter(torch.randn(cfg.frames + 1, 1, 1, cfg.width) * 0.02)
         self.time = TimeEmbedder(cfg.width)
@@ -65,7 +67,8 @@ class VideoNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor, told: Told) -> Tensor:
         """x (B, F, V, T, D) at flow time t (B,) -> velocity of that shape."""
         frames = torch.cat([told.now[:, None], x], dim=1)
-        tokens = self.latent_in(frames) + self.place + self.view + self.frame  # (B, F + 1, V, T, W)
+        seen = self.latent_in(frames) + self.now_in(told.now)[:, None]
+        tokens = seen + self.place + self.view + self.frame  # (B, F + 1, V, T, W)
         hidden, hints = tokens.flatten(2, 3), self._hints(t, told)
         for layer in self.layers:
             hidden = layer(hidden, hints)
