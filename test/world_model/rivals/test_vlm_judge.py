@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("transformers", reason="transformers is not installed")
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from small_qwen import write_qwen  # noqa: E402 (after the checks)
+from safetensors.torch import load_file, save_file  # noqa: E402 (after the checks)
+from small_qwen import write_qwen  # noqa: E402
 
 from vla_mbpo_ros.config import Config, WorldModelConfig  # noqa: E402 (after the checks)
 from vla_mbpo_ros.errors import ConfigError, ContractError, MissingDependency  # noqa: E402
@@ -150,6 +151,11 @@ def test_what_is_no_such_model_is_refused_with_its_cure(folder: Path, tmp_path: 
     with pytest.raises(ContractError, match="of the kind 'qwen2_vl'"):
         VlmJudge(copy)
     (copy / "config.json").write_text(json.dumps(settings))
+    tensors = load_file(copy / "model.safetensors")
+    dropped = next(name for name in tensors if "q_proj" in name)
+    save_file({name: one for name, one in tensors.items() if name != dropped}, copy / "model.safetensors")
+    with pytest.raises(ContractError, match=r"1 missing: .*q_proj"):  # transformers alone would make it up
+        VlmJudge(copy)
     (copy / "preprocessor_config.json").unlink()
     with pytest.raises(ContractError, match="cannot be loaded"):
         VlmJudge(copy)
