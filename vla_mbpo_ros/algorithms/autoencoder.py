@@ -123,7 +123,7 @@ class _Trainer:
 
     def finish(self) -> Autoencoder:
         self.descent.end()
-        result = self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        result = self.model.to(memory_format=torch.contiguous_format)
         each = -(-_CALIBRATE_ON // len(self.source.views))
         shown = [_spread(self.source, view, self.cfg.size, each) for view in self.source.views]
         result.calibrate(to_network(np.concatenate(shown)))

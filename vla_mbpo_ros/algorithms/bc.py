@@ -127,7 +127,7 @@ class _Trainer:
         self.descent.save(folder, {"config": nested(self.cfg), "rows": len(self.data)})
 
     def restore(self, folder: Path) -> None:
-        rows = self.descent.restore(folder, nested(self.cfg))["rows"]
+        rows = self.descent.restore(folder, nested(self.cfg))[0]["rows"]
         if rows != len(self.data):
             cause = f"The training in {folder} learnt from {rows} rows, now there are {len(self.data)}."
             raise ContractError(cause, "Give the same demonstrations again.")

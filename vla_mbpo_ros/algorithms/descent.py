@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,6 +107,7 @@ def descend(
     watch: Watch | None,
     until: int | None = None,  # stop after this many steps, as an interruption would
     leads: bool = True,  # of several processes one writes and speaks
+    is_over: Callable[[], bool] = lambda: False,  # asked after each step: an end before the last one
 ) -> None:
     """To the last step."""
     if folder is not None and has_training(folder / TRAINING):
@@ -114,7 +115,7 @@ def descend(
     curve = folder / CURVE if folder and leads else None
     with Log(curve, "step", trainer.step, watch if leads else None) as log:
         last = min(pace.steps, until if until is not None else pace.steps)
-        while trainer.step < last:
+        while trainer.step < last and not is_over():
             row = trainer.advance()
             if trainer.step % pace.log_every == 0 or trainer.step == pace.steps:
                 log.write({**row, **trainer.look()})
@@ -165,9 +166,13 @@ class Descent:
         finally:
             self._put(kept)
 
-    def end(self) -> None:
-        """The module becomes the moving average."""
-        self._put(self._average)
+    def end(self, average: Sequence[Tensor] | None = None) -> None:
+        """The module becomes the moving average, that of now or a copy of an earlier one."""
+        self._put(average or self._average)
+
+    def copy(self) -> list[Tensor]:
+        """The moving average as it is now."""
+        return [each.clone() for each in self._average]
 
     def save(self, folder: Path, facts: Mapping[str, Any], more: Mapping[str, Tensor] | None = None) -> None:
         """`facts` has "config": what must be the same when it goes on."""
@@ -177,8 +182,8 @@ class Descent:
         if self._team.leads:
             write_training(folder, {**tensors, **(more or {})}, {**facts, "step": self.step})
 
-    def restore(self, folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts; ConfigError if it was begun with another `config`."""
+    def restore(self, folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The facts and all tensors; ConfigError if it was begun with another `config`."""
         tensors, facts = read_training(folder, config)
         mine = self._laid_out(tensors)
         restore_module(self._module, "module", mine)
@@ -186,7 +191,7 @@ class Descent:
         for index, average in enumerate(self._average):
             average.copy_(mine[f"average.{index}"])
         self.step = int(facts["step"])
-        return facts
+        return facts, tensors
 
     @torch.no_grad()
     def _put(self, values: Sequence[Tensor]) -> None:

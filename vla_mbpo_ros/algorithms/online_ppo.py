@@ -36,16 +36,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vla_mbpo_ros.algorithms.descent import CURVE, TRAINING
+from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner
 from vla_mbpo_ros.algorithms.log import Log, Watch
-from vla_mbpo_ros.algorithms.saved import (
-    has_training,
-    module_tensors,
-    optimiser_tensors,
-    read_training,
-    restore_module,
-    restore_optimiser,
-    write_training,
-)
+from vla_mbpo_ros.algorithms.saved import has_training, read_training, write_training
 from vla_mbpo_ros.algorithms.tabletop import TabletopGround
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
@@ -60,7 +54,6 @@ from vla_mbpo_ros.rl.shares import Need
 from vla_mbpo_ros.rl.update import Learner, UpdateConfig
 from vla_mbpo_ros.sim.tabletop import Pool
 
-TRAINING, CURVE = "training", "curve.csv"
 _FIRST_SEED, _SEEDS = 100_000_000, 10_000_000  # of starts; far from those of demonstrations and evaluations
 _PLAY, _SHUFFLE = 1, 2  # streams of chance
 
@@ -158,32 +151,23 @@ class _Trainer:
         return self._player.play(names, seeds, mix(cfg.seed, _PLAY, self.iteration), NOISE)
 
     def save(self, folder: Path) -> None:
-        tensors = {
-            **module_tensors(self.policy, "policy"),
-            **optimiser_tensors(self._learner.policy_optimiser, "acting"),
-            **optimiser_tensors(self._learner.value_optimiser, "judging"),
-        }
         state = {
             "config": nested(self.cfg),
             "tasks": list(self._need.success),
             "iteration": self.iteration,
-            "taken": self._learner.taken,
-            "brake": self._learner.brake,
             "need": self._need.success,
             "cost": vars(self._cost),
+            **learner_facts(self._learner),
         }
-        write_training(folder, tensors, state)
+        write_training(folder, learner_tensors(self._learner), state)
 
     def restore(self, folder: Path) -> None:
         tensors, state = read_training(folder, nested(self.cfg))
         if state["tasks"] != list(self._need.success):
             cause = f"The training in {folder} played {', '.join(state['tasks'])}."
             raise ConfigError(cause, "Give the same tasks again, in that order.")
-        restore_module(self.policy, "policy", tensors)
-        restore_optimiser(self._learner.policy_optimiser, "acting", tensors)
-        restore_optimiser(self._learner.value_optimiser, "judging", tensors)
-        self.iteration, self._learner.taken = int(state["iteration"]), int(state["taken"])
-        self._learner.brake = float(state["brake"])
+        restore_learner(self._learner, tensors, state)
+        self.iteration = int(state["iteration"])
         self._need.success = state["need"]
         self._cost = Cost(**state["cost"])
 

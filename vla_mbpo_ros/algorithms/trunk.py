@@ -11,6 +11,7 @@ A cube looks the same after a quarter of a turn, so its yaw is told by the sine 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -153,3 +154,8 @@ def pointing_loss(said: Tensor, wanted: Tensor) -> Tensor:
     """(B, 8) each; a scalar."""
     weight = said.new_tensor([1.0] * 6 + [_TURN_WEIGHT] * 2)
     return (huber_loss(said, wanted, reduction="none") * weight).mean()
+
+
+def lineage_config(cfg: TrunkTraining, more: Mapping[str, object]) -> dict[str, object]:
+    """What a checkpoint tells of its training."""
+    return {"algorithm": "trunk", **nested(cfg), **more}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ def add(names: Any) -> None:
     table = parser.add_argument_group("on the tabletop")
     table.add_argument("--task", nargs="+", default=["all"], metavar="TASK", help="tasks (default: all)")
     table.add_argument("--demos", type=int, default=20, help="demonstrations a task (default: 20)")
+    text = "what sees and reads, from `train trunk` or another policy; the rest is learnt anew"
+    table.add_argument("--trunk", type=Path, metavar="FOLDER", help=text)
     table.add_argument("--noise", type=float, default=0.3, help="how much they are disturbed (default: 0.3)")
     table.add_argument("--evaluate", type=int, default=304, metavar="N", help="episodes at the end (default: 304)")
     table.add_argument("--workers", type=int, default=2, help="simulator processes (default: 2)")
@@ -66,13 +68,18 @@ def changed(cfg: Any, args: argparse.Namespace) -> Any:
     """With what --set says."""
     from vla_mbpo_ros.config_io import update
 
+    return update(cfg, parse_changes(args.set), "--set")
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE each."""
     changes: dict[str, Any] = {}
-    for text in args.set:
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set got '{text}'.", "Write KEY=VALUE.")
         changes[name] = _value(value)
-    return update(cfg, changes, "--set")
+    return changes
 
 
 def load_parent(path: Path, device: str = "cpu", dtype: str = "") -> Any:
@@ -90,6 +97,9 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"{args.out / POLICY} exists already, not overwriting.", "Give another folder.")
     if args.seed < 0:
         raise ConfigError(f"The seed is {args.seed}.", "Give a whole number from 0 on.")
+    if args.trunk is not None and (args.parent is not None or args.data or args.algorithm != SFT):
+        cause = "--trunk is for a new policy that learns from the tabletop's demonstrations."
+        raise ConfigError(cause, "Leave --parent, --data or --algorithm out, or --trunk.")
     if args.algorithm == ONLINE_PPO and args.data:
         raise ConfigError("online_ppo tries in the simulator, and --data gives bags.", "Leave one of the two out.")
     if args.algorithm == ONLINE_PPO and args.parent is None:

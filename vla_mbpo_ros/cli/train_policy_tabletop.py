@@ -68,8 +68,10 @@ def _sft(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
 
     cfg = changed(BcConfig(seed=args.seed), args)
     demos, steps = _demonstrations(args, pool, tasks)
-    policy = load_parent(args.parent) if args.parent else make_policy_for(demos, seed=args.seed)
-    before = _Before(policy.version) if args.parent else None
+    trunk = load_parent(args.trunk) if args.trunk else None
+    policy = load_parent(args.parent) if args.parent else make_policy_for(demos, seed=args.seed, trunk=trunk)
+    began = trunk.version if trunk else policy.version
+    before = _Before(began) if args.parent or trunk else None
     data = DemonstrationChunks(demos, policy, TABLETOP)
     with Bar("sft", cfg.steps, "step", ("loss",), quiet=args.json) as bar:
         train_bc(policy, data, cfg, args.out, bar.see)
@@ -106,8 +108,9 @@ def _check_starts(args: argparse.Namespace) -> None:
 
 
 def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
+    from vla_mbpo_ros.algorithms.descent import CURVE
     from vla_mbpo_ros.algorithms.log import read_log
-    from vla_mbpo_ros.algorithms.online_ppo import CURVE, OnlinePpoConfig, lineage_config, train_online_ppo
+    from vla_mbpo_ros.algorithms.online_ppo import OnlinePpoConfig, lineage_config, train_online_ppo
     from vla_mbpo_ros.algorithms.tabletop import FLOW
     from vla_mbpo_ros.evaluation.tabletop_eval import evaluate
     from vla_mbpo_ros.policy.flow.refit import refit_heads

@@ -56,6 +56,11 @@ class Team:
         # for a look at the moving average, would then be computed with as they were.
         fully_shard(whole, mesh=self.mesh, reshard_after_forward=True)
 
+    def wait(self) -> None:
+        """Until all ranks are here."""
+        if self.mesh is not None:
+            torch.distributed.barrier()
+
     def mean(self, value: Tensor) -> float:
         """Over the ranks, of a number that each has its own of."""
         if self.mesh is None:

@@ -87,12 +87,30 @@ class Episodes:
     turns: tuple[Turn, ...]
 
 
+class Looker:
+    """What many worlds show, as a policy's prefix, block by block."""
+
+    def __init__(self, policy: FlowPolicy, cameras: Sequence[str]) -> None:
+        self._policy, self._reader = policy, ArrayReader(policy.maker, cameras)
+
+    def encode(self, seen: Seen) -> Prefix:
+        parts = []
+        rows = len(seen.instructions)
+        for first in range(0, rows, BLOCK):
+            chosen = [min(row, rows - 1) for row in range(first, first + BLOCK)]
+            texts = [seen.instructions[row] for row in chosen]
+            inputs = self._reader(seen.images[chosen], seen.state[chosen], texts, self._policy.device)
+            left = None if seen.time_left is None else seen.time_left[chosen]
+            parts.append(self._policy.encode_inputs(inputs, seen.state[chosen], left))
+        return Prefix.cat(parts).select(list(range(rows)))
+
+
 class Player:
     """Lets a policy play. `executed` steps of each chunk are carried out, as the policy says."""
 
     def __init__(self, policy: FlowPolicy, ground: Ground, keep: bool) -> None:
         self._policy, self._ground, self._keep = policy, ground, keep
-        self._reader = ArrayReader(policy.maker, ground.cameras)
+        self._looker = Looker(policy, ground.cameras)
 
     @torch.no_grad()
     def play(self, tasks: Sequence[str], seeds: Sequence[int], seed: int, mode: str = ODE) -> Episodes:
@@ -102,7 +120,7 @@ class Player:
         keys = _keys(tasks, seeds, seed)
         success, steps = np.zeros(len(tasks), dtype=bool), np.zeros(len(tasks), dtype=np.int64)
         turns: list[Turn] = []
-        prefix = self._encode(seen)
+        prefix = self._looker.encode(seen)
         while slots.size:
             chance = [mix(keys[slot], len(turns)) for slot in slots]
             turn = self._turn(slots, prefix, chance, mode)
@@ -117,7 +135,7 @@ class Player:
     @torch.no_grad()
     def act(self, seen: Seen, chance: list[int], mode: str = ODE) -> FloatArray:
         """(B, K, N) in the robot's units; row b depends on its own `chance` alone."""
-        made = self._samples(self._encode(seen), chance, mode)
+        made = self._samples(self._looker.encode(seen), chance, mode)
         return np.concatenate([sample.values for sample in made])[: len(chance)]
 
     def _turn(self, slots: IntArray, prefix: Prefix, chance: list[int], mode: str) -> Turn:
@@ -125,7 +143,7 @@ class Player:
         rows = len(slots)
         values = np.concatenate([sample.values for sample in made])[:rows]
         outcome = self._ground.step(values[:, : self._policy.executed], slots)
-        after = self._encode(outcome.seen)
+        after = self._looker.encode(outcome.seen)
         chains = [sample.chain for sample in made if sample.chain is not None]
         chances = [sample.log_prob for sample in made if sample.log_prob is not None]
         return Turn(
@@ -145,17 +163,6 @@ class Player:
             self._policy.sample(part, chance[first : first + BLOCK] + [0] * (BLOCK - len(chance[first:])), mode)
             for first, part in _blocks(prefix)
         ]
-
-    def _encode(self, seen: Seen) -> Prefix:
-        parts = []
-        rows = len(seen.instructions)
-        for first in range(0, rows, BLOCK):
-            chosen = [min(row, rows - 1) for row in range(first, first + BLOCK)]
-            texts = [seen.instructions[row] for row in chosen]
-            inputs = self._reader(seen.images[chosen], seen.state[chosen], texts, self._policy.device)
-            left = None if seen.time_left is None else seen.time_left[chosen]
-            parts.append(self._policy.encode_inputs(inputs, seen.state[chosen], left))
-        return Prefix.cat(parts).select(list(range(rows)))
 
     def _values(self, prefix: Prefix) -> FloatArray:
         found = [self._policy.value_of(part).double().cpu().numpy() for _, part in _blocks(prefix)]

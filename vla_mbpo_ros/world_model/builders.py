@@ -37,6 +37,7 @@ class Shape:
     latent_tokens: int = leaf(16, "Tokens of a view as it is made.", low=1)
     vit_tokens: int = leaf(0, "Tokens of a view as a vision encoder sees it; 0: there is no such encoder.", low=0)
     ivd: bool = leaf(True, "Interleaved view decoding: a view sees the views that were made before it.")
+    draws: int = leaf(1, "Training: so often every view is made, each time of other noise; they do not see each other.")
     text_room: int = leaf(0, "Tokens kept for the task and for the question; 0: as many as they have.", low=0)
     prompt_room: int = leaf(0, "Tokens kept for the actions and the prompt of a view; 0: as many as they have.", low=0)
 
@@ -61,7 +62,7 @@ def dynamics_sequence(
     blocks = [text(task, shape.text_room), *shape.now()]
     for view, prompt in enumerate(prompts):
         room = rooms[view] if rooms else shape.prompt_room
-        blocks += [text(prompt, room, view), Block(Kind.NOISE, (), view, 1, shape.latent_tokens)]
+        blocks += [text(prompt, room, view), *[Block(Kind.NOISE, (), view, 1, shape.latent_tokens)] * shape.draws]
         if shape.ivd and view + 1 < shape.views:
             blocks += shape.clean(view, 1)
     return tuple(blocks)

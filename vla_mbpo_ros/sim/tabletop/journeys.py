@@ -139,6 +139,20 @@ class Journeys:
         tasks = tuple(get_table_task(str(name)).name for name in arrays.pop("tasks"))
         return cls(tasks=tasks, **arrays)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Journeys]) -> Journeys:
+        """All episodes of the parts, one part after the other."""
+        width = max(part.physics.shape[1] for part in parts)
+        padded = [np.pad(part.physics, ((0, 0), (0, width - part.physics.shape[1]))) for part in parts]
+        before = np.cumsum([0, *(len(part.tasks) for part in parts)])[:-1]
+        episode = np.concatenate([part.episode + first for part, first in zip(parts, before, strict=True)])
+        plain = [name for name in (*_BY_MOMENT, *_BY_EPISODE) if name != "physics"]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in plain}
+        tasks = tuple(task for part in parts for task in part.tasks)
+        chunks = np.concatenate([part.chunks for part in parts])
+        physics = np.concatenate(padded)
+        return cls(**arrays, physics=physics, episode=episode, tasks=tasks, chunks=chunks, start=_starts(episode))
+
     def _snapshot(self, moment: int) -> Snapshot:
         own = int(self.episode[moment])
         return Snapshot(

@@ -51,15 +51,22 @@ class Clean:
 
 
 def dynamics_blocks(
-    shape: Shape, words: Vocabulary, instructions: Sequence[str], levels: IntArray, state: IntArray | None
+    shape: Shape,
+    words: Vocabulary,
+    instructions: Sequence[str],
+    levels: IntArray,
+    state: IntArray | None,
+    repeat_actions: bool = True,
 ) -> list[tuple[Block, ...]]:
     """A sequence for each row; `levels` (B, K, N), `state` (B, N) where actions are differences from it."""
     tasks = [words.task(one) for one in instructions]
-    told = [[] if state is None else state[row].tolist() for row in range(len(tasks))]
-    prompts = [
-        [words.prompt(view, levels[row].tolist(), told[row]) for view in range(shape.views)]
-        for row in range(len(tasks))
-    ]
+
+    def prompt(row: int, view: int) -> Ids:
+        if view and not repeat_actions:
+            return words.prompt(view, ())
+        return words.prompt(view, levels[row].tolist(), () if state is None else state[row].tolist())
+
+    prompts = [[prompt(row, view) for view in range(shape.views)] for row in range(len(tasks))]
     rooms = [_room(shape.prompt_room, [row[view] for row in prompts]) for view in range(shape.views)]
     roomy = replace(shape, text_room=_room(shape.text_room, tasks))
     return [dynamics_sequence(roomy, task, own, rooms) for task, own in zip(tasks, prompts, strict=True)]

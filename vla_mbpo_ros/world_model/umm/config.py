@@ -23,11 +23,11 @@ from vla_mbpo_ros.world_model.vocabulary import ByteVocabulary
 class TrunkConfig:
     """The transformer that everything goes through."""
 
-    width: int = leaf(192, "Width of a token.", low=2)
+    width: int = leaf(128, "Width of a token.", low=2)
     layers: int = leaf(4, "Layers.", low=1)
-    heads: int = leaf(6, "Attention heads; width / heads is the width of one.", low=1)
-    kv_heads: int = leaf(2, "Heads of keys and values; several heads share one.", low=1)
-    mlp: int = leaf(512, "Width inside a layer.", low=1)
+    heads: int = leaf(2, "Attention heads; width / heads is the width of one.", low=1)
+    kv_heads: int = leaf(1, "Heads of keys and values; several heads share one.", low=1)
+    mlp: int = leaf(384, "Width inside a layer.", low=1)
     vocabulary: int = leaf(ByteVocabulary.size, "Tokens that text may have.", low=2)
     rope_theta: float = leaf(10_000.0, "Longest turn of the rotary embedding: its slowest wave.", low=1.0)
     norm_eps: float = leaf(1e-6, "Added to the mean square under the root.", low=0.0)
@@ -101,7 +101,7 @@ class SamplerConfig:
 class LossConfig:
     """What is learnt, and how much of it."""
 
-    ce_weight: float = leaf(0.01, "Of the cross entropy of Yes and No.", low=0.0)
+    ce_weight: float = leaf(0.1, "Of the cross entropy of Yes and No.", low=0.0)
     mse_weight: float = leaf(1.0, "Of the squared error of the velocity.", low=0.0)
 
 
@@ -114,6 +114,9 @@ class UmmConfig:
     latent: LatentConfig = field(default_factory=LatentConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    repeat_actions: bool = leaf(
+        False, "Say the actions before every view, not only before the first: guidance then amplifies them in each."
+    )
     timestep_shift: float = leaf(
         4.0, "s in t -> s t / (1 + (s - 1) t), of training and sampling: more of the time is spent near noise.", low=1.0
     )
@@ -152,6 +155,8 @@ _BAGEL = UmmConfig(
     vit=VitConfig(layers=26),
     latent=LatentConfig(height=32, breadth=32, channels=16, patch=2),
     sampler=SamplerConfig(euler_steps=49, text_scale=6.0, image_scale=2.0),
+    loss=LossConfig(ce_weight=0.01),
+    repeat_actions=True,
 )
 _PRESETS = {"tiny": UmmConfig(), "small": _SMALL, "bagel_7b": _BAGEL}
 PRESETS = tuple(_PRESETS)

@@ -11,7 +11,7 @@ what one view is conditioned on is what the other one shows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,7 +26,7 @@ from vla_mbpo_ros.world_model.actions import ActionCodec
 from vla_mbpo_ros.world_model.builders import Context, Shape
 from vla_mbpo_ros.world_model.commanded import state_after
 from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, WorldModel, go_on, refuse_misfit
-from vla_mbpo_ros.world_model.sequence import Kind
+from vla_mbpo_ros.world_model.sequence import Block, Kind
 from vla_mbpo_ros.world_model.umm import assemble
 from vla_mbpo_ros.world_model.umm.net import UmmNet
 from vla_mbpo_ros.world_model.umm.reward import success
@@ -73,26 +73,34 @@ class UmmWorld:
         words, device = self.around.vocabulary, self.net.device
         blocks = assemble.reward_blocks(self.shape, words, scenes.instructions)
         layout = assemble.branches(blocks, words, (Context.ALL,), device)
-        tokens = self.net.image_tokens(assemble.images(layout, [self._clean(scenes.images)]))
+        tokens = self.net.image_tokens(assemble.images(layout, [self.clean(scenes.images)]))
         found: FloatArray = success(self.net, layout, tokens, words).double().cpu().numpy()
         return found
+
+    def dynamics_blocks(
+        self, instructions: Sequence[str], chunks: FloatArray, state: FloatArray, draws: int = 1
+    ) -> list[tuple[Block, ...]]:
+        """A sequence for each row; `draws` views of noise side by side, for training."""
+        around, shape = self.around, replace(self.shape, draws=draws)
+        levels = around.codec.encode(chunks, state).levels
+        told = around.codec.encode_state(state) if around.codec.needs_state else None
+        repeat = self.net.cfg.repeat_actions
+        return assemble.dynamics_blocks(shape, around.vocabulary, instructions, levels, told, repeat)
 
     def _latents(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause) -> list[Tensor]:
         """(B, T, latent width) of every view after the chunk."""
         around = self.around
-        levels = around.codec.encode(chunks, scenes.state).levels
-        told = around.codec.encode_state(scenes.state) if around.codec.needs_state else None
-        blocks = assemble.dynamics_blocks(self.shape, around.vocabulary, scenes.instructions, levels, told)
+        blocks = self.dynamics_blocks(scenes.instructions, chunks, scenes.state)
         which = contexts(self.net.cfg.sampler)
         layout = assemble.branches(blocks, around.vocabulary, which, self.net.device)
-        now = assemble.images(layout, [self._clean(scenes.images)])
+        now = assemble.images(layout, [self.clean(scenes.images)])
         tokens = repeated(self.net.image_tokens(now), len(which))
         noise = seeded_noise(seeds, layout, self.net)
         return sample(self.net, layout, tokens, noise, self._again, pause)
 
     def _again(self, view: int, latents: Tensor) -> Mapping[Kind, Tensor]:
         """A view that was made, as the next ones see it."""
-        seen = self._clean(self._pictures([latents]))
+        seen = self.clean(self._pictures([latents]))
         held = {Kind.LATENT: seen.latents[:, 0]}
         return held if seen.pixels is None else {**held, Kind.VIT: seen.pixels[:, 0]}
 
@@ -101,7 +109,8 @@ class UmmWorld:
         made = [assemble.decoded(latents, self.around.autoencoder, self.net.cfg) for latents in views]
         return from_network(torch.stack(made, dim=1))
 
-    def _clean(self, images: ImageArray) -> assemble.Clean:
+    def clean(self, images: ImageArray) -> assemble.Clean:
+        """Pictures (B, V, H, W, 3) as the network sees them."""
         pictures = to_network(fit_all(images, self.size[0]), self.net.device)
         return assemble.clean(pictures, self.around.autoencoder, self.net.cfg)
 

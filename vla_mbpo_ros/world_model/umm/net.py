@@ -132,3 +132,10 @@ class UmmNet(nn.Module):
         seen = self.connector(self.vit(torch.cat(list(pixels.values()))))
         found = seen + self.vit_place.to(seen.dtype)
         return dict(zip(pixels, found.chunk(len(pixels)), strict=True))
+
+
+def fresh_net(cfg: UmmConfig, seed: int) -> UmmNet:
+    """Random weights, which depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return UmmNet(cfg)

@@ -1,0 +1,168 @@
+"""PPO on short branches from kept moments: in the true simulator, or in a dream in its place.
+
+    played once    episodes of the policy as it is: moments to branch from, and what the value learns first
+    repeat `iterations` times
+      branch       `chunks` chunks with Flow-Noise from `branches` moments
+      judge        V before and after, GAE; reward 1 where success is said; where a branch is cut, V goes on for it
+      update       passes of PPO, stopped by the KL
+
+Nothing is played in the real world after the first step: what these episodes cost is the whole bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import huber_loss
+
+from vla_mbpo_ros.algorithms.descent import CURVE, TRAINING
+from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner
+from vla_mbpo_ros.algorithms.log import Log, Watch
+from vla_mbpo_ros.algorithms.saved import has_training, read_training, write_training
+from vla_mbpo_ros.config import leaf
+from vla_mbpo_ros.config_io import nested
+from vla_mbpo_ros.models.randomness import mix
+from vla_mbpo_ros.policy.flow.policy import FlowPolicy
+from vla_mbpo_ros.policy.protocol import NOISE
+from vla_mbpo_ros.rl.branches import BranchGround, Starts
+from vla_mbpo_ros.rl.ppo import PpoConfig
+from vla_mbpo_ros.rl.rollout import Looker, Player, Seen
+from vla_mbpo_ros.rl.samples import samples_of
+from vla_mbpo_ros.rl.update import Learner, UpdateConfig, minibatches
+from vla_mbpo_ros.robots.tabletop import TABLETOP
+from vla_mbpo_ros.schema import FloatArray
+from vla_mbpo_ros.sim.tabletop import Journeys, get_table_task
+from vla_mbpo_ros.world_model.protocol import Scenes, WorldModel
+
+_PLAY, _SHUFFLE, _CHOOSE, _VALUE = 1, 2, 3, 4  # streams of chance
+
+Evaluate = Callable[[FlowPolicy], float]
+
+
+@dataclass(frozen=True)
+class BranchedPpoConfig:
+    """Settings of branched PPO."""
+
+    iterations: int = leaf(24, "Rounds of branching and learning.", low=1)
+    branches: int = leaf(512, "Branches in a round.", low=1)
+    chunks: int = leaf(2, "Chunks of a branch at most.", low=1)
+    discount: float = leaf(0.97, "Discount of a whole chunk.", low=0.0, high=1.0)
+    lam: float = leaf(0.95, "GAE's lambda, a chunk.", low=0.0, high=1.0)
+    sure: float = leaf(0.5, "Probability from which on a success is believed.", low=0.0, high=1.0)
+    value_passes: int = leaf(30, "Passes of the value over the real episodes, before the first round.", low=0)
+    evaluate_every: int = leaf(0, "Rounds between evaluations on the curve; 0: none.", low=0)
+    save_every: int = leaf(5, "Rounds between two saved states.", low=1)
+    seed: int = leaf(0, "Seed of everything random.", low=0)
+    ppo: PpoConfig = field(default_factory=lambda: PpoConfig(clip=0.2))
+    update: UpdateConfig = field(default_factory=UpdateConfig)
+
+
+def train_branched_ppo(
+    policy: FlowPolicy,
+    model: WorldModel,
+    starts: Starts,
+    cfg: BranchedPpoConfig,
+    folder: Path | None = None,  # where the curve and the state go; what is there goes on
+    watch: Watch | None = None,
+    evaluate: Evaluate | None = None,  # true success of a policy
+    until: int | None = None,  # stop after this many rounds, as an interruption would
+) -> FlowPolicy:
+    """Improve `policy` in place. Its value must know real episodes already (`fit_value`)."""
+    trainer = _Trainer(policy, model, starts, cfg)
+    if folder is not None and has_training(folder / TRAINING):
+        trainer.restore(folder / TRAINING)
+    with Log(folder / CURVE if folder else None, "iteration", trainer.iteration, watch) as log:
+        last = min(cfg.iterations, until if until is not None else cfg.iterations)
+        while trainer.iteration < last:
+            row = trainer.advance()
+            due = evaluate is not None and cfg.evaluate_every and trainer.iteration % cfg.evaluate_every == 0
+            log.write({**row, "evaluated": evaluate(policy) if due and evaluate else float("nan")})
+            if folder is not None and (trainer.iteration % cfg.save_every == 0 or trainer.iteration == last):
+                trainer.save(folder / TRAINING)
+    policy.freeze_trunk(False)
+    return policy
+
+
+class _Trainer:
+    """One training, round by round."""
+
+    def __init__(self, policy: FlowPolicy, model: WorldModel, starts: Starts, cfg: BranchedPpoConfig) -> None:
+        self.cfg, self.iteration, self._starts, self._dreamt = cfg, 0, starts, 0
+        self._policy, self._model = policy, model
+        self._learner = Learner(policy, cfg.ppo, cfg.update)
+
+    def advance(self) -> dict[str, float]:
+        cfg = self.cfg
+        choice = np.random.default_rng(mix(cfg.seed, _CHOOSE, self.iteration))
+        rows = choice.integers(0, len(self._starts), cfg.branches).tolist()
+        ground = BranchGround(self._model, self._starts, cfg.chunks, cfg.sure, mix(cfg.seed, _PLAY, self.iteration))
+        tasks, chance = [self._starts.tasks[row] for row in rows], mix(cfg.seed, _PLAY, self.iteration)
+        played = Player(self._policy, ground, keep=True).play(tasks, rows, chance, NOISE)
+        samples = samples_of(played, cfg.discount, cfg.lam, timeout_ends=False)
+        report = self._learner.update(samples, mix(cfg.seed, _SHUFFLE, self.iteration))
+        self.iteration += 1
+        self._dreamt += ground.dreamt
+        told = {"branches": self.iteration * cfg.branches, "chunks": self._dreamt}
+        return {"iteration": self.iteration, **told, "success": float(played.success.mean()), **vars(report)}
+
+    def save(self, folder: Path) -> None:
+        facts = {"config": nested(self.cfg), "iteration": self.iteration, "dreamt": self._dreamt}
+        write_training(folder, learner_tensors(self._learner), {**facts, **learner_facts(self._learner)})
+
+    def restore(self, folder: Path) -> None:
+        tensors, facts = read_training(folder, nested(self.cfg))
+        restore_learner(self._learner, tensors, facts)
+        self.iteration, self._dreamt = int(facts["iteration"]), int(facts["dreamt"])
+
+
+def starts_of(journeys: Journeys, scenes: Scenes | None = None) -> Starts:
+    """Moments at which a chunk was due. `scenes` are those of `moments_of`, where a model needs more than pictures."""
+    moments = moments_of(journeys)
+    texts = journeys.instructions
+    plain = Scenes(journeys.images[moments], journeys.state[moments], tuple(texts[row] for row in moments))
+    tasks = tuple(journeys.tasks[index] for index in journeys.episode[moments])
+    limits = np.array([get_table_task(task).max_steps for task in tasks], dtype=np.float64)
+    left = np.maximum(1.0 - journeys.tick[moments] / limits, 0.0)
+    return Starts(scenes or plain, left, journeys.horizon / limits, tasks)
+
+
+def moments_of(journeys: Journeys) -> Sequence[int]:
+    """(P) of which `starts_of` makes starts."""
+    return journeys.start[journeys.live].tolist()  # type: ignore[no-any-return]
+
+
+def fit_value(policy: FlowPolicy, journeys: Journeys, cfg: BranchedPpoConfig) -> float:
+    """Let the value head learn how these episodes went on; the share of its targets' variance that it explains."""
+    starts = starts_of(journeys)
+    target = torch.from_numpy(returns_of(journeys, cfg.discount)).float()
+    policy.freeze_trunk()
+    scenes = starts.scenes
+    with torch.no_grad():
+        seen = Seen(scenes.images, scenes.state, scenes.instructions, starts.time_left)
+        prefix = Looker(policy, TABLETOP.camera_names).encode(seen)
+            Seen(scenes.images, scenes.state, scenes.instructions, starts.time_left)
+        )
+    optimiser = torch.optim.AdamW(policy.value_head.parameters(), lr=cfg.update.value_lr, fused=True)
+    for rows in minibatches(len(starts), cfg.value_passes, cfg.update.minibatch // 4, mix(cfg.seed, _VALUE)):
+        loss = huber_loss(policy.value_of(prefix.select(rows)), target[rows])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    with torch.no_grad():
+        off = target - policy.value_of(prefix)
+    return 1.0 - float(off.var(unbiased=False) / target.var(unbiased=False).clamp(min=1e-8))
+
+
+def returns_of(journeys: Journeys, discount: float) -> FloatArray:
+    """(P,) the discounted success that followed each start; a chunk that succeeds at once brings 1."""
+    moments, success = np.asarray(moments_of(journeys)), journeys.success
+    last = np.searchsorted(journeys.episode, journeys.episode, side="right") - 1  # the last moment of an episode
+    found = np.zeros(len(moments))
+    for row, moment in enumerate(moments):
+        ends = np.flatnonzero(success[moment + 1 : last[moment] + 1])
+        found[row] = discount ** ends[0] if len(ends) else 0.0
+    return found

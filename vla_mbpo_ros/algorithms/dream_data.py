@@ -1,0 +1,130 @@
+"""What a world model learns from: views before and after a chunk, and views that are judged.
+
+    Moves    views now, chunk, state, instruction ──> views after it
+    Judged   views, instruction ──> done or not
+
+Rows stand in a fixed order; what is read is a matter of `rows` alone. Pictures were encoded once, when the data were
+opened; a model with a vision encoder gets their pixels too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.schema import FloatArray, ImageArray
+from vla_mbpo_ros.sim.tabletop.journeys import Journeys
+from vla_mbpo_ros.world_model.protocol import Scenes
+from vla_mbpo_ros.world_model.umm.assemble import Clean
+from vla_mbpo_ros.world_model.umm.model import UmmWorld
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+_AT_ONCE = 128  # moments that are encoded together
+
+
+@dataclass(frozen=True)
+class Moves:
+    """B chunks and what they led to."""
+
+    now: Clean
+    after: Clean
+    chunks: FloatArray  # (B, K, N) in the robot's units
+    state: FloatArray  # (B, N) when they began
+    instructions: tuple[str, ...]  # (B)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """B moments, and whether their task was done."""
+
+    views: Clean
+    instructions: tuple[str, ...]  # (B)
+    done: BoolArray  # (B,)
+
+
+class DreamData(Protocol):
+    """Rows to learn from, or to be tested with."""
+
+    def __len__(self) -> int:
+        """Chunks."""
+        ...
+
+    @property
+    def done(self) -> BoolArray:
+        """(J,) of every moment that may be judged."""
+        ...
+
+    def moves(self, rows: IntArray) -> Moves: ...
+
+    def judged(self, rows: IntArray) -> Judged: ...
+
+    def after(self, rows: IntArray) -> BoolArray:
+        """(B,) whether the task was done after these chunks."""
+        ...
+
+    def scenes(self, rows: IntArray) -> tuple[Scenes, FloatArray, ImageArray]:
+        """Where these chunks begin, the chunks (B, K, N), and what was truly seen after them (B, V, H, W, 3)."""
+        ...
+
+
+class JourneyDreams:
+    """Episodes of the tabletop. Chunks that began after their episode's end are left out: nobody would play them."""
+
+    def __init__(self, journeys: Journeys, world: UmmWorld) -> None:
+        self._journeys, self._world = journeys, world
+        self._chunks = np.flatnonzero(journeys.live)
+        self._moments = np.union1d(journeys.start[self._chunks], journeys.start[self._chunks] + 1)
+        self.done: BoolArray = journeys.success[self._moments]
+        self._texts = journeys.instructions
+        self._latents = _encoded(journeys.images, world)
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def moves(self, rows: IntArray) -> Moves:
+        chunks = self._chunks[rows]
+        begin = self._journeys.start[chunks]
+        return Moves(
+            self._views(begin),
+            self._views(begin + 1),
+            self._journeys.chunks[chunks],
+            self._journeys.state[begin],
+            tuple(self._texts[moment] for moment in begin),
+        )
+
+    def judged(self, rows: IntArray) -> Judged:
+        moments = self._moments[rows]
+        return Judged(self._views(moments), tuple(self._texts[moment] for moment in moments), self.done[rows])
+
+    def after(self, rows: IntArray) -> BoolArray:
+        """(B,) whether the task was done after these chunks."""
+        return np.asarray(self._journeys.success[self._journeys.start[self._chunks[rows]] + 1])
+
+    def scenes(self, rows: IntArray) -> tuple[Scenes, FloatArray, ImageArray]:
+        journeys, chunks = self._journeys, self._chunks[rows]
+        begin = journeys.start[chunks]
+        texts = tuple(self._texts[moment] for moment in begin)
+        scenes = Scenes(journeys.images[begin], journeys.state[begin], texts)
+        return scenes, journeys.chunks[chunks], journeys.images[begin + 1]
+
+    def _views(self, moments: IntArray) -> Clean:
+        latents = self._latents[torch.from_numpy(moments)]
+        if not self._world.net.cfg.vit.layers:
+            return Clean(latents, None)
+        return self._world.clean(self._journeys.images[moments])
+
+
+@torch.no_grad()
+def _encoded(images: ImageArray, world: UmmWorld) -> Tensor:
+    """(F, V, T, latent width)"""
+    if not len(images):
+        raise ContractError("There is no picture to learn from.", "Play at least one episode.")
+    parts = [world.clean(images[first : first + _AT_ONCE]).latents for first in range(0, len(images), _AT_ONCE)]
+    return torch.cat(parts)

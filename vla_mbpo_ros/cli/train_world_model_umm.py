@@ -1,0 +1,241 @@
+"""The way of `train world-model`: data, autoencoder, network, and pictures of what it dreams meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vla_mbpo_ros.cli.output import say
+from vla_mbpo_ros.cli.train_policy import parse_changes
+from vla_mbpo_ros.cli.train_view import Bar
+from vla_mbpo_ros.cli.train_world_model import WORLD
+from vla_mbpo_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
+    from vla_mbpo_ros.algorithms.dream_data import DreamData
+    from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
+    from vla_mbpo_ros.models.autoencoder import Autoencoder
+    from vla_mbpo_ros.models.distributed import Team
+    from vla_mbpo_ros.models.pictures import PictureSource
+    from vla_mbpo_ros.robots import RobotSpec
+    from vla_mbpo_ros.sim.tabletop import Journeys
+    from vla_mbpo_ros.world_model.umm.config import UmmConfig
+    from vla_mbpo_ros.world_model.umm.model import UmmWorld
+
+_FIRST_SEED, _SEEDS = 20_000_000, 100_000  # of episodes; far from those of policies and of evaluations
+_HELD_OUT_SEED, _HELD_OUT = 50_000, 16  # behind the first of a seed; episodes a task
+_AUTOENCODER = "autoencoder"
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """Three trees, which --set names by `autoencoder.`, `network.` and nothing."""
+
+    training: WorldModelTraining
+    autoencoder: AutoencoderTraining
+    network: UmmConfig
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What the data are of."""
+
+    robot: RobotSpec
+    views: tuple[str, ...]
+    horizon: int
+    pictures: PictureSource
+    held_out_pictures: PictureSource
+    open: Any  # world -> (data, held out)
+    facts: Mapping[str, Any]
+
+
+def train(args: argparse.Namespace) -> dict[str, Any] | None:
+    """What came of it; None in a process that only helped."""
+    from vla_mbpo_ros.models.distributed import join
+
+    settings = _settings(args)
+    with join(args.device) as team:
+        ground = _bags(args, settings) if args.data else _tabletop(args)
+        result = _learn(args, settings, ground, team)
+    return result if team.leads else None
+
+
+def _learn(args: argparse.Namespace, settings: _Settings, ground: _Ground, team: Team) -> dict[str, Any]:
+    from vla_mbpo_ros.algorithms.descent import CURVE
+    from vla_mbpo_ros.algorithms.log import read_log
+    from vla_mbpo_ros.algorithms.world_model import train_world_model
+    from vla_mbpo_ros.evaluation.world_model.preview import Previews
+    from vla_mbpo_ros.world_model.umm.checkpoint import save_world
+
+    world = _world(args, settings, ground, team)
+    data, held_out = ground.open(world)
+    say(f"{len(data)} chunks to learn from, {len(held_out)} to test with.") if team.leads else None
+    cfg, quiet = settings.training, args.json or not team.leads
+    previews = Previews(held_out, args.out / "previews") if team.leads and len(held_out) else None
+    shown = ("mse", "ce", "held_out_mse") if len(held_out) else ("mse", "ce")
+    with Bar("world model", cfg.steps, "step", shown, quiet=quiet) as bar:
+        tested = held_out if len(held_out) else None
+        train_world_model(world, data, cfg, args.out, tested, bar.see, preview=previews, team=team)
+    if not team.leads:
+        return {}
+    version = save_world(world, args.out / WORLD)
+    last = read_log(args.out / CURVE)[-1]
+    told = {name: float(last[name]) for name in last if name.startswith(("held_out", "psnr", "copy", "f1"))}
+    cost = {"chunks": len(data), "seconds": float(last["seconds"])}
+    return {"world_model": str(args.out / WORLD), "version": version, "held_out": told, "cost": cost, **ground.facts}
+
+
+def _world(args: argparse.Namespace, settings: _Settings, ground: _Ground, team: Team) -> UmmWorld:
+    """With a network of random weights, or a parent's."""
+    from vla_mbpo_ros.world_model.actions import for_robot
+    from vla_mbpo_ros.world_model.umm.checkpoint import load_world
+    from vla_mbpo_ros.world_model.umm.model import Around, UmmWorld
+    from vla_mbpo_ros.world_model.umm.net import fresh_net
+    from vla_mbpo_ros.world_model.vocabulary import ByteVocabulary
+
+    if args.parent is not None:
+        return load_world(args.parent, ground.robot, team.device)
+    autoencoder = _autoencoder(args, settings, ground, team)
+    codec = for_robot(ground.robot, ground.horizon)
+    around = Around(autoencoder.to(team.device), ByteVocabulary(), codec, ground.robot, ground.views, not args.no_ivd)
+    return UmmWorld(fresh_net(settings.network, args.seed).to(team.device), around, "new")
+
+
+def _autoencoder(args: argparse.Namespace, settings: _Settings, ground: _Ground, team: Team) -> Autoencoder:
+    """The given one, the one of an interrupted training, or a new one."""
+    from vla_mbpo_ros.algorithms.autoencoder import train_autoencoder
+    from vla_mbpo_ros.models.autoencoder import AutoencoderConfig, load_autoencoder, save_autoencoder
+
+    kept = args.autoencoder or args.out / _AUTOENCODER / "model"
+    if not kept.exists() and team.leads:
+        latent, cfg = settings.network.latent, settings.autoencoder
+        model = AutoencoderConfig(latent_channels=latent.channels)
+        if model.downsample * latent.height != cfg.size:
+            cause = f"{latent.height} latents a side of {model.downsample} pixels are no picture of {cfg.size}."
+            raise ConfigError(cause, "Change autoencoder.size or network.latent, or give --autoencoder.")
+        with Bar("autoencoder", cfg.steps, "step", ("loss",), quiet=args.json) as bar:
+            folder = args.out / _AUTOENCODER
+            made = train_autoencoder(ground.pictures, cfg, model, folder, ground.held_out_pictures, bar.see)
+        save_autoencoder(made, kept)
+    team.wait()
+    return load_autoencoder(kept)
+
+
+# ---- data ----------------------------------------------------------------------------------------------------------
+
+
+def _tabletop(args: argparse.Namespace) -> _Ground:
+    from vla_mbpo_ros.algorithms.dream_data import JourneyDreams
+    from vla_mbpo_ros.algorithms.tabletop import HORIZON, resolve_tasks
+    from vla_mbpo_ros.models.pictures import ArrayPictures
+    from vla_mbpo_ros.robots.tabletop import TABLETOP
+
+    tasks = resolve_tasks(args.task)
+    journeys = _journeys(args, tasks)
+    held_out = _played(args, tasks, "held_out", _HELD_OUT, _HELD_OUT_SEED, None)
+
+    def open_with(world: UmmWorld) -> tuple[DreamData, DreamData]:
+        return JourneyDreams(journeys, world), JourneyDreams(held_out, world)
+
+    views = TABLETOP.camera_names
+    pictures, tested = ArrayPictures(journeys.images, views), ArrayPictures(held_out.images, views)
+    facts = {"robot": TABLETOP.name, "tasks": list(tasks), "episodes": len(journeys.tasks)}
+    return _Ground(TABLETOP, views, HORIZON, pictures, tested, open_with, facts)
+
+
+def _journeys(args: argparse.Namespace, tasks: Sequence[str]) -> Journeys:
+    """Of clumsy experts, and of policies where some are given."""
+    from vla_mbpo_ros.sim.tabletop import Journeys
+
+    played = [_played(args, tasks, "experts", args.episodes, 0, None)]
+    for index, policy in enumerate(args.policy):
+        first = (index + 1) * args.episodes
+        played.append(_played(args, tasks, f"policy_{index}", args.episodes // len(args.policy), first, policy))
+    return Journeys.joined(played)
+
+
+def _played(
+    args: argparse.Namespace, tasks: Sequence[str], name: str, episodes: int, first: int, policy: Path | None
+) -> Journeys:
+    """Those of an interrupted training, or new ones."""
+    from vla_mbpo_ros.algorithms.tabletop import acting
+    from vla_mbpo_ros.cli.train_policy import load_parent
+    from vla_mbpo_ros.policy.protocol import NOISE
+    from vla_mbpo_ros.sim.tabletop import ClumsyExperts, Journeys, Pool, travel
+
+    recipe = {
+        "tasks": list(tasks),
+        "seed": args.seed,
+        "episodes": episodes,
+        "first": first,
+        "policy": str(policy or ""),
+    }
+    kept = args.out / "journeys" / f"{name}.npz"
+    if kept.exists():
+        return Journeys.load(kept, recipe)
+    begin = _FIRST_SEED + args.seed * _SEEDS + first
+    parts = []
+    with Pool(args.workers) as pool, Bar(f"episodes of {name}", len(tasks), "task", (), quiet=args.json) as bar:
+        act = ClumsyExperts(pool) if policy is None else acting(load_parent(policy), pool, args.seed, NOISE)
+        for done, task in enumerate(tasks, 1):
+            parts.append(travel(pool, [task] * episodes, range(begin, begin + episodes), act))
+            bar.see({"task": done})
+    made = Journeys.joined(parts)
+    made.save(kept, recipe)
+    return made
+
+
+def _bags(args: argparse.Namespace, settings: _Settings) -> _Ground:
+    from vla_mbpo_ros.algorithms.bag_set import open_bags
+    from vla_mbpo_ros.algorithms.dream_bags import BagDreams, ManyPictures
+    from vla_mbpo_ros.data.dataset.settings import LABELLED
+
+    size = settings.autoencoder.size
+    found = open_bags(
+        args.data, size, held_out=args.held_out, outcomes=LABELLED, cache=args.cache, progress=not args.json
+    )
+    for note in found.notes:
+        say(note)
+    views = tuple(name for name in found.robot.camera_names if name in found.train[0].cameras)
+    cache = (args.cache or args.data[0] / ".cache") / "latents"
+
+    def open_with(world: UmmWorld) -> tuple[DreamData, DreamData]:
+        learnt, tested = (BagDreams(some, world, cache, args.stride) for some in (found.train, found.held_out))
+        return learnt, tested
+
+    pictures, tested = ManyPictures(found.train, views), ManyPictures(found.held_out or found.train, views)
+    facts = {"robot": found.robot.name, "episodes": len(found.train), "held_out_episodes": len(found.held_out)}
+    return _Ground(found.robot, views, args.horizon, pictures, tested, open_with, facts)
+
+
+def _settings(args: argparse.Namespace) -> _Settings:
+    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
+    from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
+    from vla_mbpo_ros.config_io import update
+    from vla_mbpo_ros.world_model.umm.config import preset
+
+    trees: dict[str, dict[str, Any]] = {"autoencoder": {}, "network": {}, "": {}}
+    for key, value in parse_changes(args.set).items():
+        tree, dot, name = key.partition(".")
+        if dot and tree in trees:
+            trees[tree][name] = value
+        else:
+            trees[""][key] = value
+    return _Settings(
+        update(WorldModelTraining(seed=args.seed), trees[""], "--set"),
+        update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set"),
+        update(preset(args.preset), trees["network"], "--set"),
+    )
+
+
+def show(result: Mapping[str, Any]) -> None:
+    from vla_mbpo_ros.cli.train_policy import show_cost
+
+    print(f"{result['version']} in {result['world_model']}")
+    for name, value in result["held_out"].items():
+        print(f"  {name:<14} {value:.4g}")
+    show_cost(result["cost"])
