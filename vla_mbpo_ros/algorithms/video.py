@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vla_mbpo_ros.algorithms.descent import Descent, Epochs, descend
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, Descent, Epochs, descend
 from vla_mbpo_ros.algorithms.footage import Footage
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config import leaf
@@ -43,6 +43,7 @@ class VideoTraining:
     weight_decay: float = leaf(1e-4, "Weight decay of AdamW.", low=0.0, high=1.0)
     clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
     ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
+    precision: str = leaf(BFLOAT16, "What the network computes in.", choices=PRECISIONS)
     seed: int = leaf(0, "Seed of everything random.", low=0)
     log_every: int = leaf(100, "Steps between two rows of the curve.", low=1)
     save_every: int = leaf(500, "Steps between two saved states.", low=1)
@@ -79,7 +80,8 @@ class _Trainer:
 
     def advance(self) -> dict[str, float]:
         rows = self._epochs.step(self.step, self.cfg.batch)
-        return self.descent.take(_loss(self.net, self.footage, rows, mix(self.cfg.seed, _NOISE, self.step)))
+        seed, half = mix(self.cfg.seed, _NOISE, self.step), self.cfg.precision == BFLOAT16
+        return self.descent.take(_loss(self.net, self.footage, rows, seed, half))
 
     def look(self) -> dict[str, float]:
         if self.held_out is None:
@@ -112,6 +114,7 @@ def held_out_loss(net: VideoNet, footage: Footage, seed: int = 0, at_most: int =
     return float(np.average(losses, weights=[len(part) for part in parts]))
 
 
-def _loss(net: VideoNet, footage: Footage, rows: IntArray, seed: int) -> torch.Tensor:
+def _loss(net: VideoNet, footage: Footage, rows: IntArray, seed: int, half: bool = False) -> torch.Tensor:
     eps, t = draw(len(rows), net, torch.Generator().manual_seed(seed))
-    return video_loss(net, footage.clips(rows), eps, t)
+    with torch.autocast(net.device.type, torch.bfloat16, enabled=half):
+        return video_loss(net, footage.clips(rows), eps, t)

@@ -74,7 +74,7 @@ class VideoNet(nn.Module):
             hidden = layer(hidden, hints)
         scale, shift = self.last(F.silu(hints))[:, 1:, None].chunk(2, dim=-1)
         found: Tensor = self.latent_out(_unit(hidden[:, 1:]) * (1.0 + scale) + shift)
-        return found.reshape(x.shape)
+        return found.float().reshape(x.shape)
 
     def _hints(self, t: Tensor, told: Told) -> Tensor:
         """(B, F + 1, W) what each frame is told."""
