@@ -291,6 +291,21 @@ class WorldModelConfig:
 
 
 @dataclass(frozen=True)
+class PageConfig:
+    """The page for browsers that shows cameras and dreams."""
+
+    enabled: bool = leaf(False, "Serve the page.")
+    host: str = leaf(
+        "127.0.0.1",
+        "Address to listen on; 0.0.0.0 for all of this machine's. Beyond loopback a token is needed to look.",
+    )
+    port: int = leaf(8765, "Port to listen on; 0 takes a free one.", low=0, high=65535)
+    token: str = leaf(
+        "", "The token; empty: beyond loopback one is made at each start and logged. Parameters can be read by others."
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole tree."""
 
@@ -312,3 +327,4 @@ class Config:
     sim: SimConfig = field(default_factory=SimConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
     world_model: WorldModelConfig = field(default_factory=WorldModelConfig)
+    page: PageConfig = field(default_factory=PageConfig)

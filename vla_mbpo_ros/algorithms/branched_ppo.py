@@ -144,8 +144,6 @@ def fit_value(policy: FlowPolicy, journeys: Journeys, cfg: BranchedPpoConfig) ->
     with torch.no_grad():
         seen = Seen(scenes.images, scenes.state, scenes.instructions, starts.time_left)
         prefix = Looker(policy, TABLETOP.camera_names).encode(seen)
-            Seen(scenes.images, scenes.state, scenes.instructions, starts.time_left)
-        )
     optimiser = torch.optim.AdamW(policy.value_head.parameters(), lr=cfg.update.value_lr, fused=True)
     for rows in minibatches(len(starts), cfg.value_passes, cfg.update.minibatch // 4, mix(cfg.seed, _VALUE)):
         loss = huber_loss(policy.value_of(prefix.select(rows)), target[rows])
