@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig
 
 
-def train(args: argparse.Namespace) -> dict[str, Any]:
+def train(args: argparse.Namespace) -> dict[str, Any] | None:
     from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
     from vla_mbpo_ros.algorithms.tabletop import resolve_tasks
     from vla_mbpo_ros.algorithms.video import VideoTraining

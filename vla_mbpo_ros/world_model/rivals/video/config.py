@@ -1,4 +1,4 @@
-"""Sizes and settings of the video rival. The defaults are for 64x64 views and two CPU cores: 3.6 M parameters."""
+"""Sizes and settings of the video rival. The defaults are for 64x64 views and two CPU cores: 1.6 M parameters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vla_mbpo_ros.world_model.umm.config import LatentConfig
 class VideoConfig:
     """The whole model, without its autoencoder."""
 
-    width: int = leaf(192, "Width of a token.", low=4)
+    width: int = leaf(128, "Width of a token.", low=4)
     layers: int = leaf(5, "Layers.", low=1)
-    heads: int = leaf(6, "Attention heads; width / heads is the width of one.", low=1)
-    mlp: int = leaf(768, "Width inside a layer.", low=1)
+    heads: int = leaf(2, "Attention heads; width / heads is the width of one.", low=1)
+    mlp: int = leaf(512, "Width inside a layer.", low=1)
     views: int = leaf(2, "Cameras: the head's, then the wrists'.", low=1, high=16)
     horizon: int = leaf(10, "Control steps of a chunk.", low=1)
     dof: int = leaf(7, "Numbers of an action and of the state.", low=1)
