@@ -306,6 +306,38 @@ class PageConfig:
 
 
 @dataclass(frozen=True)
+class ImaginationViewConfig:
+    """imagination_view_node."""
+
+    enabled: bool = leaf(True, "Start imagination_view_node beside world_model_node.")
+    samples: int = leaf(4, "Dreams of one chunk that the menu's 'imagine samples' asks for.", low=2, high=64)
+    every: int = leaf(
+        0,
+        "What was executed from every n-th chunk on is imagined too, once it is over, and held against what the "
+        "cameras saw; 0: never.",
+        low=0,
+        high=100000,
+        dynamic=True,
+    )
+    tolerance: float = leaf(
+        0.02,
+        "A dream is held against reality if the arm kept to its way within this share of how far it could have gone.",
+        low=0.0,
+        high=1.0,
+        dynamic=True,
+    )
+    mean_over: int = leaf(50, "Comparisons that the mean errors are of.", low=1, high=10000)
+    jpeg_quality: int = leaf(
+        0,
+        "Of the imagined views on their way here, where raw ones are too large; 0: raw.",
+        low=0,
+        high=100,
+        dynamic=True,
+    )
+    frame_id: str = leaf("world", "Frame of the markers; RViz shows them without tf if it is its fixed frame.")
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole tree."""
 
@@ -328,3 +360,4 @@ class Config:
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
     world_model: WorldModelConfig = field(default_factory=WorldModelConfig)
     page: PageConfig = field(default_factory=PageConfig)
+    imagination_view: ImaginationViewConfig = field(default_factory=ImaginationViewConfig)

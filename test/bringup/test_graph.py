@@ -305,9 +305,19 @@ def test_the_world_model_comes_with_its_option_or_its_setting_and_nothing_needs_
     for options in (replace(SIM, world_model="copy_last"), replace(SIM, set=("world_model.kind=copy_last",))):
         spec = graph(options)
         assert spec.config.world_model.kind == "copy_last"
-        assert spec.order[-1] == "world_model_node"
+        assert spec.order[-2:] == ("world_model_node", "imagination_view_node")
         assert not spec.node("world_model_node").required
     assert "world_model_node" not in names(graph(replace(options, world_model="none")))
+
+
+def test_a_view_of_what_is_imagined_starts_by_itself_and_no_episode_depends_on_it() -> None:
+    assert "imagination_view_node" not in names(graph(SIM))
+    spec = graph(replace(SIM, world_model="copy_last"))
+    view = spec.node("imagination_view_node")
+    assert (view.required, view.respawn, view.parameters["runtime.autostart"]) == (False, True, True)
+    assert view.name not in spec.node("supervisor_node").parameters["nodes"]  # type: ignore[operator]
+    without = replace(SIM, world_model="copy_last", set=("imagination_view.enabled=false",))
+    assert "imagination_view_node" not in names(graph(without))
 
 
 def test_who_imagines_sees_raw_images_too() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 
 from vla_mbpo_ros.errors import MissingDependency
 from vla_mbpo_ros.share import package_share, ros_prefixes, share_dir
+
+ROOT = Path(__file__).parents[2]
 
 
 def install(prefix: Path, name: str) -> Path:
@@ -20,6 +24,23 @@ def install(prefix: Path, name: str) -> Path:
 
 def test_the_configuration_lies_in_the_share_folder() -> None:
     assert (share_dir() / "config" / "arx_x5.yaml").is_file()
+
+
+def test_pip_installs_every_file_of_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CMake installs the whole folder; what pip takes of that is chosen in setup.py."""
+    spec = importlib.util.spec_from_file_location("our_setup", ROOT / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    setup = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(setup)
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    share = tmp_path / "share" / "vla_mbpo_ros"
+    shutil.copytree(ROOT / "config", share / "config")
+    taken = {Path(name) for _, names in setup.share_files(tmp_path) for name in names}
+    ours = {path.relative_to(ROOT) for path in (ROOT / "config").rglob("*") if path.is_file()}
+    assert {Path("config/rviz/imagination.rviz"), Path("config/foxglove/imagination.json")} <= ours
+    assert taken == {share.relative_to(tmp_path) / path for path in ours}
+    assert "install(DIRECTORY launch config " in (ROOT / "CMakeLists.txt").read_text()
 
 
 def test_an_overlay_hides_what_lies_under_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -50,6 +50,27 @@ def test_imitation_and_then_trial_leave_policies_with_their_lineage(train: Run, 
     assert (ppo / "curve.csv").read_text().startswith("iteration,control_steps,episodes")
 
 
+def test_a_trunk_then_imitation_then_branches_in_the_simulator(
+    train: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trunk, sft, out = tmp_path / "trunk", tmp_path / "sft", tmp_path / "out"
+    words = ("--task", "press_red", "--episodes", "2", "--set", "steps=2", "batch=4", "held_out=0.5", "log_every=1")
+    assert cli.main(["train", "trunk", "--json", "--out", str(trunk), *words]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["held_out"]["touched_mm"] > 0.0
+    quick = ("--set", "steps=2", "batch=4", "log_every=1", "frozen_trunk=true")
+    first = train("--demos", "1", "--trunk", str(trunk / "policy"), "--out", str(sft), *quick)[1]
+    assert read_lineage(sft / "policy").parent == seen["version"]
+    words = ("--algorithm", "branched_ppo", "--world-model", "oracle_sim", "--starts", "1")
+    rounds = ("--set", "iterations=1", "branches=4", "value_passes=1", "update.minibatch=8")
+    code, told, _ = train(*words, "--parent", str(sft / "policy"), "--out", str(out), *rounds)
+    assert code == 0, told
+    assert told["cost"]["episodes"] == 2
+    assert 4 <= told["cost"]["dreamt_chunks"] <= 8
+    lineage = read_lineage(out / "policy")
+    assert (lineage.parent, lineage.config["world_model"]) == (first["version"], "oracle_sim-1")
+
+
 def test_an_interrupted_imitation_goes_on_with_the_same_demonstrations(
     train: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +107,8 @@ def test_an_interrupted_imitation_goes_on_with_the_same_demonstrations(
     ("words", "said"),
     [
         (("--algorithm", "online_ppo"), "online_ppo begins with a policy, and none was given."),
+        (("--world-model", "oracle_sim"), "branched_ppo needs a world model, and nothing else does."),
+        (("--trunk", "a", "--parent", "b"), "--trunk is for a new policy"),
         (("--demos", "0"), "0 demonstrations"),
         (("--seed", "500"), "would reach the starts of others"),
         (("--set", "leanring_rate=1"), "Unknown configuration key 'leanring_rate' in --set."),

@@ -36,7 +36,7 @@ def test_commands_exist(page: Path) -> None:
 
 
 def test_nodes_exist(page: Path) -> None:
-    later = {"imagination_view_node", "trainer_node"}
+    later = {"trainer_node"}
     for node in re.findall(r"\b([a-z_]+_node)\b", page.read_text(encoding="utf-8")):
         assert node in NODES | later, node
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from vla_mbpo_ros.bringup.node_spec import NodeSpec
 from vla_mbpo_ros.nodes.process import run
 from vla_mbpo_ros.nodes.world_model_node import WorldModelNode
 from vla_mbpo_ros.schema import FloatArray
@@ -21,6 +23,7 @@ from vla_mbpo_ros.world_model.rivals.copy_last import CopyLast
 
 STEPS, STEP_S = 10, 0.03
 WAIT_S = 0.02
+ONE_EYED = "one_eyed"  # a checkpoint that has learnt the head camera only
 
 
 class Slow(CopyLast):
@@ -30,6 +33,15 @@ class Slow(CopyLast):
             time.sleep(STEP_S)
         company = np.full(len(scenes), len(scenes) / 100.0)
         return Dreams(scenes.images, company, chunks[:, -1], StateSource.COMMANDED)
+
+
+@dataclass(frozen=True)
+class SlowSpec(NodeSpec):
+    """It in a graph; this folder must be in the processes' PYTHONPATH."""
+
+    @property
+    def module(self) -> str:
+        return "slow_world_node"
 
 
 class SlowWorldNode(WorldModelNode):
@@ -44,7 +56,8 @@ class SlowWorldNode(WorldModelNode):
         if path and not Path(path).is_dir():
             return super().make_model(path)  # which refuses it
         known = super().make_model("")
-        model = Slow(known.views, known.size, known.horizon)
+        views = known.views[:1] if Path(path).name == ONE_EYED else known.views
+        model = Slow(views, known.size, known.horizon)
         model.version = f"slow-{Path(path).name or 'configured'}"
         return model
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from lifecycle_msgs.msg import Transition
 from live_graph import LiveGraph, make_graph
 from rclpy.action import ActionClient
 from sensor_msgs.msg import Image
+from slow_world_node import ONE_EYED, SlowSpec
 
 from vla_mbpo_ros.action import Imagine as ImagineAction
 from vla_mbpo_ros.bringup.graph import GraphSpec
-from vla_mbpo_ros.bringup.node_spec import NodeSpec
 from vla_mbpo_ros.messages.chunks import encode_chunk
 from vla_mbpo_ros.messages.compressed import decode_compressed
 from vla_mbpo_ros.messages.images import decode_image, fill_image
@@ -37,13 +37,6 @@ HEIGHT, WIDTH = 64, 80
 DT_NS = round(1e9 / HZ)
 QUICK, SLOW = "world_model/imagine", "slow/world_model/imagine"
 SEEN_NS = 3_000_000_000  # stamp of the images that tests send
-
-
-@dataclass(frozen=True)
-class SlowSpec(NodeSpec):
-    @property
-    def module(self) -> str:
-        return "slow_world_node"
 
 
 @pytest.fixture(scope="module")
@@ -363,6 +356,20 @@ def test_another_model_answers_from_the_next_request_on(slow: LiveGraph, tmp_pat
         assert (refused.success, refused.version) == (False, "slow-better")
         assert words in refused.message
     slow.until(lambda: shown(slow, "slow_world_node", "model") == "slow-better", "the new model in diagnostics")
+
+
+def test_of_a_robot_whose_cameras_it_knows_in_part_a_model_takes_those(slow: LiveGraph, tmp_path: Path) -> None:
+    for name in (ONE_EYED, "two_eyed"):
+        (tmp_path / name).mkdir()
+    assert load(slow, tmp_path / ONE_EYED).success
+    reply = ask(slow, SLOW, given())
+    assert reply.success, reply.message
+    assert ([list(step.views) for step in reply.steps], len(reply.observed)) == ([["head"]], 1)
+    np.testing.assert_array_equal(decode_image(reply.steps[0].images[0]), picture("head"))
+    assert (
+        "sees head" in ask(slow, SLOW, given(views=list(VIEWS[1:]), images=[image(view) for view in VIEWS[1:]])).message
+    )
+    assert load(slow, tmp_path / "two_eyed").success
 
 
 # -- its life

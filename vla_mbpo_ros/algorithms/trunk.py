@@ -45,7 +45,7 @@ _NUMBERS = 8  # 3 ways to what is touched, 3 to the target, 2 of the yaw
 class TrunkTraining:
     """Settings of the training of what sees and reads."""
 
-    steps: int = leaf(6000, "Optimiser steps.", low=1)
+    steps: int = leaf(4000, "Optimiser steps.", low=1)
     batch: int = leaf(96, "Rows in a step.", low=1)
     lr: float = leaf(1e-3, "Highest learning rate.", low=0.0, high=1.0)
     last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)

@@ -3,7 +3,8 @@
 sim        sim_node ─> robot_node ─> recorder_node ─> policy_node ─> chunk_executor_node ─> supervisor_node
 hardware   cameras ─> robot_node ─> …               (no cameras of ours with `cameras:=external`)
                                     operator_node follows recorder_node with `operator.enabled`,
-                                    world_model_node follows the policy with a `world_model`; nothing needs it
+                                    world_model_node follows the policy with a `world_model`, and then
+                                    imagination_view_node, which starts by itself; nothing needs them
 """
 
 from __future__ import annotations
@@ -121,8 +122,13 @@ def _nodes(
         nodes += [node("policy_node"), node("chunk_executor_node")]
     if cfg.world_model.kind != NO_WORLD_MODEL:
         nodes.append(replace(node("world_model_node"), required=False))
+    supervised = tuple(each.name for each in nodes)
+    if cfg.world_model.kind != NO_WORLD_MODEL and cfg.imagination_view.enabled:
+        # By itself: no episode is given up because a view of it has ended.
+        alone: dict[str, Any] = {"runtime.autostart": True}
+        nodes.append(replace(node("imagination_view_node", **alone), required=False))
     if options.supervise:
-        own: dict[str, Any] = {"nodes": tuple(each.name for each in nodes), "runtime.autostart": True}
+        own: dict[str, Any] = {"nodes": supervised, "runtime.autostart": True}
         nodes.append(node(SUPERVISOR, **own))
     return tuple(nodes)
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "bench",
     "policy",
     "train",
+    "reproduce",
 )
 _INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 

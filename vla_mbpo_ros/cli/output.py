@@ -44,13 +44,13 @@ def say(text: str) -> None:
 
 
 def _write_json(stream: TextIO, result: Mapping[str, Any]) -> None:
-    print(json.dumps(_plain(result), allow_nan=False), file=stream, flush=True)
+    print(json.dumps(plain(result), allow_nan=False), file=stream, flush=True)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON knows neither NaN nor tuples; what is unknown is null."""
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+        return {str(key): plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value

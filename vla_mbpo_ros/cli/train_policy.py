@@ -12,18 +12,18 @@ from vla_mbpo_ros.cli.common import new_command
 from vla_mbpo_ros.cli.output import emit
 from vla_mbpo_ros.errors import ConfigError
 
-SFT, ONLINE_PPO = "sft", "online_ppo"
+SFT, ONLINE_PPO, BRANCHED_PPO = "sft", "online_ppo", "branched_ppo"
 POLICY = "policy"
 _DOC = (
-    "Train a policy: by imitation (sft) of recorded bags (--data) or of the tabletop's experts, or by trial on the "
-    "tabletop (online_ppo)."
+    "Train a policy: by imitation (sft) of recorded bags (--data) or of the tabletop's experts, by trial on the "
+    "tabletop (online_ppo), or on short branches from its own episodes, in a dream or in the simulator (branched_ppo)."
 )
 _MORE = "OUT gets the policy, the curve as CSV, and what is needed to go on where an interrupted training was."
 
 
 def add(names: Any) -> None:
     parser = new_command(names, "policy", _DOC, run, _MORE)
-    parser.add_argument("--algorithm", choices=(SFT, ONLINE_PPO), default=SFT, help=f"default: {SFT}")
+    parser.add_argument("--algorithm", choices=(SFT, ONLINE_PPO, BRANCHED_PPO), default=SFT, help=f"default: {SFT}")
     parser.add_argument("--parent", type=Path, metavar="FOLDER", help="policy to begin with (default: a new one)")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder of the training")
@@ -44,6 +44,10 @@ def add(names: Any) -> None:
     table.add_argument("--demos", type=int, default=20, help="demonstrations a task (default: 20)")
     text = "what sees and reads, from `train trunk` or another policy; the rest is learnt anew"
     table.add_argument("--trunk", type=Path, metavar="FOLDER", help=text)
+    text = "branched_ppo: folder of a world model, or oracle_sim, which is the simulator itself"
+    table.add_argument("--world-model", default="", metavar="FOLDER", help=text)
+    text = "branched_ppo: episodes a task to branch from (default: 192)"
+    table.add_argument("--starts", type=int, default=192, help=text)
     table.add_argument("--noise", type=float, default=0.3, help="how much they are disturbed (default: 0.3)")
     table.add_argument("--evaluate", type=int, default=304, metavar="N", help="episodes at the end (default: 304)")
     table.add_argument("--workers", type=int, default=2, help="simulator processes (default: 2)")
@@ -100,11 +104,16 @@ def _check(args: argparse.Namespace) -> None:
     if args.trunk is not None and (args.parent is not None or args.data or args.algorithm != SFT):
         cause = "--trunk is for a new policy that learns from the tabletop's demonstrations."
         raise ConfigError(cause, "Leave --parent, --data or --algorithm out, or --trunk.")
-    if args.algorithm == ONLINE_PPO and args.data:
-        raise ConfigError("online_ppo tries in the simulator, and --data gives bags.", "Leave one of the two out.")
-    if args.algorithm == ONLINE_PPO and args.parent is None:
+    if args.algorithm != SFT and args.data:
+        raise ConfigError(
+            f"{args.algorithm} plays on the tabletop, and --data gives bags.", "Leave one of the two out."
+        )
+    if args.algorithm != SFT and args.parent is None:
         cure = "Train one with --algorithm sft first, and give its folder as --parent."
-        raise ConfigError("online_ppo begins with a policy, and none was given.", cure)
+        raise ConfigError(f"{args.algorithm} begins with a policy, and none was given.", cure)
+    if (args.algorithm == BRANCHED_PPO) != bool(args.world_model):
+        cause = "branched_ppo needs a world model, and nothing else does."
+        raise ConfigError(cause, "Give --algorithm branched_ppo together with --world-model.")
     if not args.data and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun sets it
         raise ConfigError("Several processes learn from bags only.", "Give --data, or start it without torchrun.")
     if not args.data and args.demos < 1:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vla_mbpo_ros.cli.output import say
-from vla_mbpo_ros.cli.train_policy import POLICY, SFT, changed, load_parent, show_cost
+from vla_mbpo_ros.cli.train_policy import BRANCHED_PPO, ONLINE_PPO, POLICY, SFT, changed, load_parent, show_cost
 from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.errors import ConfigError
 
@@ -30,7 +30,7 @@ def train(args: argparse.Namespace) -> dict[str, Any]:
     from vla_mbpo_ros.sim.tabletop import Pool
 
     tasks = resolve_tasks(args.task)
-    learn = _sft if args.algorithm == SFT else _online_ppo
+    learn = {SFT: _sft, ONLINE_PPO: _online_ppo, BRANCHED_PPO: _branched_ppo}[args.algorithm]
     with Pool(args.workers) as pool:
         policy, before, told, cost = learn(args, pool, tasks)
         after = evaluate(policy, pool, tasks, args.evaluate)
@@ -129,6 +129,13 @@ def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _
     last = read_log(args.out / CURVE)[-1]
     cost = {name: float(last[name]) for name in ("control_steps", "episodes", "seconds")}
     return policy, before, lineage_config(cfg, {**_ground(tasks), "notes": notes}), cost
+
+
+def _branched_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
+    from vla_mbpo_ros.cli.train_policy_branched import learn
+
+    policy, result, told, cost = learn(args, pool, tasks)
+    return policy, _Before(policy.version, result), {**told, **_ground(tasks)}, cost
 
 
 def _ground(tasks: Sequence[str]) -> dict[str, Any]:

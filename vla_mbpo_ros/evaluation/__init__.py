@@ -3,4 +3,7 @@
 episode.py          one bag as arrays and a few pictures
 contact_sheet.py    what the cameras saw and how the joints moved, on one page (PNG)
 episode_report.py   an episode judged: its bag against the contract, its numbers, its picture
+dreams.py           what was imagined for people, and its errors once reality is there
+courses.py          what was executed and seen after an observation: that reality
+dream_view.py       a dream as pictures with the mark in their pixels
 """

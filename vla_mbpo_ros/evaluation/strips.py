@@ -36,7 +36,7 @@ def draw_strip(
         cause = f"A strip of pictures {[pictures.shape for pictures in every]} cannot be drawn."
         raise ContractError(cause, "Give (T, H, W, 3) uint8 for every row, T the same for all and at least 1.")
     columns = counts.pop()
-    heights = [[_height(pictures, side) for pictures in view.values()] for view in rows.values()]
+    heights = [[height_for(pictures[0], side) for pictures in view.values()] for view in rows.values()]
     height = TOP + sum(sum(view) + GAP * len(view) for view in heights) + BETWEEN * (len(heights) - 1)
     page = Image.new("RGB", (LABELS + columns * (side + GAP), height), PAPER)
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
@@ -58,7 +58,7 @@ def draw_strip(
     return path
 
 
-def _height(pictures: ImageArray, side: int) -> int:
+def height_for(picture: ImageArray, side: int) -> int:
     """Of a picture that is `side` wide on the page."""
-    high: int = pictures.shape[1] * side // pictures.shape[2]
+    high: int = picture.shape[0] * side // picture.shape[1]
     return max(high, 1)

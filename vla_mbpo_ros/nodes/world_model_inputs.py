@@ -106,14 +106,16 @@ class Inputs:
         if len(views) != len(request.images):
             raise ContractError(f"{len(views)} views and {len(request.images)} images came.", "Send one image a view.")
         for view in views:
-            if view not in model.views:
+            if view not in (*model.views, *self._node.robot.camera_names):
                 raise UnknownName("view", view, model.views)
-        if sorted(views) != sorted(model.views):
+        # A model may have learnt fewer cameras than the robot has; who asks need not know which.
+        if sorted(view for view in views if view in model.views) != sorted(model.views):
             raise ContractError(
                 f"Images of {', '.join(views)} came, {model.version} sees {', '.join(model.views)}.",
                 "Send one of each, or none of all for the latest observation.",
             )
-        return {view: decode_color(message) for view, message in zip(views, request.images, strict=True)}
+        given = zip(views, request.images, strict=True)
+        return {view: decode_color(message) for view, message in given if view in model.views}
 
     def _state(self, request: Any, robot: RobotSpec) -> FloatArray:
         if not len(request.names) and not len(request.state):

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from vla_mbpo_ros.cli.checks.check import Check, has_module, module_check, version_of
 
-_PACKAGES = ("sensor_msgs", "std_msgs", "std_srvs", "diagnostic_msgs", "lifecycle_msgs", "trajectory_msgs")
+_PACKAGES = (
+    "sensor_msgs",
+    "std_msgs",
+    "std_srvs",
+    "diagnostic_msgs",
+    "lifecycle_msgs",
+    "trajectory_msgs",
+    "visualization_msgs",
+)
 _INSTALL = "`make setup` installs ROS 2 as Python wheels; on a ROS machine `source /opt/ros/<distro>/setup.bash`."
 _REAL_ONLY = "Comes with a ROS install (`source /opt/ros/<distro>/setup.bash`); there are no wheels of it."
 _SAFE_DOMAINS = 101  # above it the ports of DDS meet those that Linux hands out itself

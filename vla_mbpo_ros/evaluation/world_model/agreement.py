@@ -2,7 +2,8 @@
 
     e_head, e_wrist    by how much each dreamt view places a thing elsewhere than the true one does [mm], from the tool
     disagreement       mean |e_head - e_wrist|
-    correlation        of the two, x and y together; it grows with the errors themselves, so compare models of like ones
+    correlation        of the two, x and y together; it grows with the errors themselves, so compare models of like
+                       ones. Without what is FAR_MM off in either view: another thing was found there, or a piece
     of samples         the same correlation of the differences between two dreams of one moment: what chance alone does
                        to both views; 0 if they are drawn apart
 
@@ -28,10 +29,11 @@ from vla_mbpo_ros.evaluation.world_model.relative import Readers, errors, fit_re
 from vla_mbpo_ros.models.pictures import fit_all
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.sim.tabletop import Journeys, Pool, to_action
-from vla_mbpo_ros.sim.tabletop.vector import IntArray
+from vla_mbpo_ros.sim.tabletop.vector import BoolArray, IntArray
 from vla_mbpo_ros.world_model.protocol import WorldModel
 
 ONE_FUTURE, TWO_FUTURES = "one_future", "two_futures"
+FAR_MM = 50.0
 _LUCKS = (1, 2)  # journeys have 0
 
 
@@ -96,6 +98,7 @@ def _agreement(
     return {
         "disagreement_mm": mean(_length(head - wrist), groups).to_json(),
         "correlation": _together(head, wrist, groups).to_json(),
+        "far_off": mean(_far(head, wrist).astype(np.float64), groups).to_json(),
         "head_error_mm": mean(_length(head), groups).to_json(),
         "wrist_error_mm": mean(_length(wrist), groups).to_json(),
     }
@@ -123,7 +126,13 @@ def _places_off(
 
 def _together(head: FloatArray, wrist: FloatArray, groups: Groups) -> Estimate:
     """x and y as rows of one table."""
-    return correlation(head.T.ravel(), wrist.T.ravel(), np.tile(groups, 2))
+    near = ~_far(head, wrist)
+    return correlation(head[near].T.ravel(), wrist[near].T.ravel(), np.tile(groups[near], 2))
+
+
+def _far(head: FloatArray, wrist: FloatArray) -> BoolArray:
+    """(n,)"""
+    return np.asarray(np.maximum(_length(head), _length(wrist)) > FAR_MM)
 
 
 def _length(way: FloatArray) -> FloatArray:

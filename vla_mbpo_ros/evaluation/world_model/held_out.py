@@ -34,7 +34,7 @@ class Size:
     episodes: int = 13  # a task
     chunks: int = 4  # dreamt one after the other
     pairs: int = 200  # forks
-    single: int = 400  # chunks that are dreamt from a real picture each
+    single: int = 600  # chunks that are dreamt from a real picture each; of each weather half as many, twice
     horizon: int = 10  # K
     tasks: tuple[str, ...] = task_names()
 
@@ -77,7 +77,7 @@ def hold_out(
 
     usual = journeys(DEFAULT_SLIP, FIRST_SEED)
     further = FIRST_SEED + _WEATHER_SEED
-    weather = tuple(make_weather(pool, journeys(slip, further), size.single) for slip in (CALM, WINDY))
+    weather = tuple(make_weather(pool, journeys(slip, further), -(-size.single // 2)) for slip in (CALM, WINDY))
     single = np.random.default_rng(0).permutation(np.flatnonzero(usual.live))[: size.single]
     return HeldOut(size, usual, usual.windows(size.chunks), np.sort(single), fork(pool, usual, size.pairs), weather)
 

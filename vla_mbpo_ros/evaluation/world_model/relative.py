@@ -24,7 +24,7 @@ from vla_mbpo_ros.sim.tabletop.world import World
 
 HEAD, WRIST = 0, 1
 _RIDGE = 1e-2
-_LEAST = 20  # pictures to fit a map to
+_LEAST = 30  # pictures to fit a map to
 _MIDDLE, _SPAN = 0.5, 0.5  # of a picture's side
 
 

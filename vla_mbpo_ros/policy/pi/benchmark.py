@@ -20,12 +20,10 @@ from torch import Tensor
 
 from vla_mbpo_ros.errors import ConfigError
 from vla_mbpo_ros.models.flow import euler
+from vla_mbpo_ros.models.peaks import device_name, peak_of, wait_for
 from vla_mbpo_ros.policy.flow.net import Inputs
 from vla_mbpo_ros.policy.pi.config import MAX_TOKENS, SLOTS, PiConfig
 from vla_mbpo_ros.policy.pi.net import PiNet, randomise
-
-# Dense bfloat16 (TFLOP/s) and memory (TB/s) as the vendor states them.
-_PEAKS = {"H200": (989.0, 4.8), "H100": (989.0, 3.35), "A100": (312.0, 2.0)}
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def measure(run: Run) -> dict[str, Any]:
 
     once, each = _times_ms(cached, run), _times_ms(uncached, run)
     return {
-        "device": _device_name(run.device),
+        "device": device_name(run.device),
         "dtype": str(net.words.weight.dtype).removeprefix("torch."),
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "steps": run.steps,
@@ -101,8 +99,7 @@ def _roofline(run: Run, net: PiNet, median_ms: float) -> dict[str, Any]:
     """The least time that the work takes at the device's stated peaks, and the share of it that was reached."""
     work = least_work(run, net)
     found: dict[str, Any] = {"gflop": sum(flop for flop, _ in work) / 1e9, "weight_mb": sum(b for _, b in work) / 1e6}
-    name = _device_name(run.device)
-    peak = next((peak for model, peak in _PEAKS.items() if model in name), None)
+    peak = peak_of(run.device)
     if peak is None:
         return found
     least_ms = sum(max(flop / (peak[0] * 1e12), moved / (peak[1] * 1e12)) for flop, moved in work) * 1e3
@@ -133,23 +130,12 @@ def _times_ms(work: Callable[[], Tensor], run: Run) -> list[float]:
         work()
     times = []
     for _ in range(run.repeats):
-        _wait(run.device)
+        wait_for(run.device)
         begin = time.perf_counter()
         work()
-        _wait(run.device)
+        wait_for(run.device)
         times.append((time.perf_counter() - begin) * 1e3)
     return times
-
-
-def _wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-
-
-def _device_name(device: str) -> str:
-    if device.startswith("cuda"):
-        return str(torch.cuda.get_device_name(device))
-    return f"cpu, {torch.get_num_threads()} threads"
 
 
 def _count(module: torch.nn.Module) -> int:

@@ -24,6 +24,7 @@ from vla_mbpo_ros.sim.render import backend
 _PROGRAM = "from vla_mbpo_ros.sim.tabletop.worker import main; main()"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")
 _END_S = 5.0  # a worker that is told to end does so within this
+_DIES_S = 2.0  # its connection breaks first, and on a busy machine its code comes so much later
 
 Job = tuple[str, tuple[Any, ...]]  # (operation, arguments) of worker.py
 
@@ -85,7 +86,7 @@ class Crew:
         codes = []
         for process, _ in self._members:
             try:
-                codes.append(f"process {process.pid} ended with code {process.wait(0.5)}")
+                codes.append(f"process {process.pid} ended with code {process.wait(_DIES_S)}")
             except subprocess.TimeoutExpired:
                 continue
         self.close()

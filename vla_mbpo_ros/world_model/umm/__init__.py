@@ -8,4 +8,5 @@ sampling.py    views out of noise, guided    reward.py          Yes against No
 losses.py      what training minimises       assemble.py        words and pictures to rows and images
 bagel_keys.py  Bagel's names                 files.py           safetensors
 model.py       the world model of the protocol
+slow.py        sampling without what makes it fast; benchmark.py compares
 """

@@ -30,7 +30,7 @@ from vla_mbpo_ros.world_model.sequence import Block, Kind
 from vla_mbpo_ros.world_model.umm import assemble
 from vla_mbpo_ros.world_model.umm.net import UmmNet
 from vla_mbpo_ros.world_model.umm.reward import success
-from vla_mbpo_ros.world_model.umm.sampling import contexts, repeated, sample, seeded_noise
+from vla_mbpo_ros.world_model.umm.sampling import Sampler, contexts, repeated, sample, seeded_noise
 from vla_mbpo_ros.world_model.vocabulary import Vocabulary
 
 
@@ -50,9 +50,9 @@ class Around:
 class UmmWorld:
     """A `WorldModel`."""
 
-    def __init__(self, net: UmmNet, around: Around, version: str) -> None:
+    def __init__(self, net: UmmNet, around: Around, version: str, sampler: Sampler = sample) -> None:
         _check(net, around)
-        self.net, self.around, self.version = net.eval(), around, version
+        self.net, self.around, self.version, self.sampler = net.eval(), around, version, sampler
         latent = net.cfg.latent
         self.shape = Shape(len(around.views), latent.tokens, net.cfg.vit.tokens, around.ivd)
         self.size = (latent.height * around.autoencoder.downsample, latent.breadth * around.autoencoder.downsample)
@@ -96,7 +96,7 @@ class UmmWorld:
         now = assemble.images(layout, [self.clean(scenes.images)])
         tokens = repeated(self.net.image_tokens(now), len(which))
         noise = seeded_noise(seeds, layout, self.net)
-        return sample(self.net, layout, tokens, noise, self._again, pause)
+        return self.sampler(self.net, layout, tokens, noise, self._again, pause)
 
     def _again(self, view: int, latents: Tensor) -> Mapping[Kind, Tensor]:
         """A view that was made, as the next ones see it."""

@@ -33,6 +33,7 @@ from vla_mbpo_ros.world_model.umm.rows import Part, Rows
 _SMALL = 1e-8  # keeps the rescale finite where the guided velocity is zero
 _ROUNDING = 1e-6  # of the grid: with 49 steps one moment is 0.4 itself, where guidance has ended already
 Encode = Callable[[int, Tensor], Mapping[Kind, Tensor]]  # view, latents (B, T, D) -> what its clean copies hold
+Sampler = Callable[[UmmNet, Rows, Tokens, Mapping[int, Tensor], Encode, Pause], list[Tensor]]  # as `sample` is
 
 
 def contexts(cfg: SamplerConfig) -> tuple[Context, ...]:
@@ -95,7 +96,7 @@ def sample(
         made.append(_solve(net, layout, stage, cache, noise[stage.block], pause))
         if number + 1 < len(plan):
             branches = len(layout) // len(made[-1])
-            tokens.update(_clean_copies(net, layout, stage, encode, made[-1], branches))
+            tokens.update(clean_copies(net, layout, stage, encode, made[-1], branches))
     return made
 
 
@@ -129,7 +130,7 @@ def _velocity(net: UmmNet, layout: Rows, stage: Stage, part: Part, cache: Cache,
     return net.velocity(hidden[:, 1:-1])  # without the markers
 
 
-def _clean_copies(net: UmmNet, layout: Rows, stage: Stage, encode: Encode, made: Tensor, branches: int) -> Tokens:
+def clean_copies(net: UmmNet, layout: Rows, stage: Stage, encode: Encode, made: Tensor, branches: int) -> Tokens:
     """Tokens of the blocks in which later views see the view that was made."""
     after = [
         index

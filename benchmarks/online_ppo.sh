@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Online PPO over all tasks from two demonstrations each: a trunk, the imitation policy, three seeds of trial.
+# About an hour on two quiet cores. Everything that is measured is in OUT; what is there already is not done again.
+#
+#   benchmarks/online_ppo.sh runs/online_ppo
+set -euo pipefail
+out=${1:?Give a folder for the results.}
+vla_mbpo=${VLA_MBPO:-.venv/bin/vla-mbpo}
+export OMP_NUM_THREADS=1
+
+run() { # NAME arguments of train
+  [[ -e $out/$1/policy ]] || "$vla_mbpo" train "${@:2}" --out "$out/$1" --json | tee "$out/$1.json"
+}
+
+mkdir -p "$out"
+run trunk trunk
+run sft policy --demos 2 --trunk "$out/trunk/policy" --set steps=800 batch=96 draws=2 frozen_trunk=true
+for seed in 0 1 2; do
+  run "ppo_$seed" policy --algorithm online_ppo --parent "$out/sft/policy" --seed "$seed" --set evaluate_every=4
+done

@@ -1,0 +1,100 @@
+"""`vla-mbpo train policy --algorithm branched_ppo`: by trial on short branches, in a dream or in the simulator."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vla_mbpo_ros.cli.train_policy import changed, load_parent
+from vla_mbpo_ros.cli.train_view import Bar
+
+if TYPE_CHECKING:
+    from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig
+    from vla_mbpo_ros.evaluation.tabletop_eval import Result
+    from vla_mbpo_ros.policy.flow.policy import FlowPolicy
+    from vla_mbpo_ros.rl.branches import Starts
+    from vla_mbpo_ros.sim.tabletop import Journeys, Pool
+    from vla_mbpo_ros.world_model.protocol import WorldModel
+
+ORACLE = "oracle_sim"
+_FIRST_SEED, _SEEDS = 40_000_000, 100_000  # of the episodes; far from those of demonstrations and evaluations
+_STARTS = "starts.npz"
+
+
+def learn(
+    args: argparse.Namespace, pool: Pool, tasks: Sequence[str]
+) -> tuple[FlowPolicy, Result, dict[str, Any], dict[str, Any]]:
+    """The policy, its success before, what its lineage says, what it cost."""
+    from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig, fit_value, train_branched_ppo
+    from vla_mbpo_ros.algorithms.descent import CURVE
+    from vla_mbpo_ros.algorithms.log import read_log
+    from vla_mbpo_ros.algorithms.tabletop import FLOW
+    from vla_mbpo_ros.config_io import nested
+    from vla_mbpo_ros.evaluation.tabletop_eval import evaluate
+    from vla_mbpo_ros.policy.flow.refit import refit_heads
+
+    cfg = changed(BranchedPpoConfig(seed=args.seed), args)
+    policy, notes = refit_heads(load_parent(args.parent), FLOW, args.seed)
+    before = evaluate(policy, pool, tasks, args.evaluate)
+    journeys, steps = _played(args, policy, pool, tasks)
+    explained = fit_value(policy, journeys, cfg)
+    with _model(args.world_model, args.workers) as model, _bar(args, cfg) as bar:
+
+        def success(now: FlowPolicy) -> float:
+            return evaluate(now, pool, tasks, args.evaluate).overall.share
+
+        train_branched_ppo(policy, model, _starts(journeys, model), cfg, args.out, bar.see, success)
+        version = model.version
+    last = read_log(args.out / CURVE)[-1]
+    cost = {"episodes": len(journeys.tasks), "control_steps": steps, "dreamt_chunks": float(last["chunks"])}
+    facts = {"world_model": version, "value_explained": explained, "notes": notes}
+    return policy, before, {"algorithm": "branched_ppo", **nested(cfg), **facts}, cost
+
+
+def _bar(args: argparse.Namespace, cfg: BranchedPpoConfig) -> Bar:
+    return Bar("branched_ppo", cfg.iterations, "iteration", ("success", "kl"), quiet=args.json)
+
+
+def _played(args: argparse.Namespace, policy: FlowPolicy, pool: Pool, tasks: Sequence[str]) -> tuple[Journeys, int]:
+    """Episodes of the policy before it learns, new or of an interrupted training, and their control steps."""
+    from vla_mbpo_ros.algorithms.tabletop import acting
+    from vla_mbpo_ros.policy.protocol import NOISE
+    from vla_mbpo_ros.sim.tabletop import Journeys, travel
+
+    recipe = {"tasks": list(tasks), "seed": args.seed, "starts": args.starts, "policy": policy.version}
+    kept = args.out / _STARTS
+    if not kept.exists():
+        first = _FIRST_SEED + args.seed * _SEEDS
+        names = [task for task in tasks for _ in range(args.starts)]
+        seeds = [first + index for _ in tasks for index in range(args.starts)]
+        travel(pool, names, seeds, acting(policy, pool, args.seed, NOISE)).save(kept, recipe)
+    journeys = Journeys.load(kept, recipe)
+    ends = [int(journeys.tick[journeys.episode == index].max()) for index in range(len(journeys.tasks))]
+    return journeys, sum(ends)
+
+
+@contextmanager
+def _model(which: str, workers: int) -> Iterator[WorldModel]:
+    """The simulator itself, or a learnt model from its folder."""
+    from vla_mbpo_ros.algorithms.tabletop import HORIZON
+    from vla_mbpo_ros.robots.tabletop import TABLETOP
+    from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
+    from vla_mbpo_ros.world_model.umm.checkpoint import load_world
+
+    if which == ORACLE:
+        with OracleWorld(HORIZON, workers) as oracle:
+            yield oracle
+    else:
+        yield load_world(Path(which), TABLETOP)
+
+
+def _starts(journeys: Journeys, model: WorldModel) -> Starts:
+    from vla_mbpo_ros.algorithms.branched_ppo import moments_of, starts_of
+    from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
+
+    if isinstance(model, OracleWorld):
+        return starts_of(journeys, model.remember(journeys.snapshots(moments_of(journeys))))
+    return starts_of(journeys)
