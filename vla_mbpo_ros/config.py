@@ -261,11 +261,18 @@ class WorldModelConfig:
 
     kind: str = leaf(
         "none",
-        "Which world model imagines: the last picture again, or the learnt one; none: its node is not started.",
-        choices=("copy_last", "umm", "none"),
+        "Which world model imagines: the last picture again, the learnt one, or its rival that predicts a video; "
+        "none: its node is not started.",
+        choices=("copy_last", "umm", "video", "none"),
     )
     checkpoint: str = leaf("", "Folder of a learnt world model; copy_last has none.")
     device: str = leaf("cpu", "Where a learnt world model computes.", choices=("cpu", "cuda"))
+    quantize: str = leaf(
+        "none",
+        "How the large weights of umm are kept: as they are, in 8 bits, or in 4.",
+        choices=("none", "int8", "nf4"),
+    )
+    judge: str = leaf("", "Folder of a Qwen3-VL that judges in the world model's place; empty: it judges by itself.")
     max_samples: int = leaf(16, "The most samples that one request may ask for.", low=1, high=1024, dynamic=True)
     max_chunks: int = leaf(16, "The most chunks that one request may send.", low=1, high=1024, dynamic=True)
     max_batch: int = leaf(16, "The most rows in one call of the model, of all requests together.", low=1, high=1024)

@@ -3,6 +3,7 @@
     bc.py           behaviour cloning with flow matching (SFT); bc_config.py: its settings
     online_ppo.py   PPO on whole episodes in the true simulator
     autoencoder.py  the latent autoencoder of a world model
+    video.py        the video model that a world model is compared with; footage.py: what it learns from
     chunks.py       what bc learns from: a protocol, and demonstrations as arrays
     bag_set.py      folders of bags opened, split, with statistics; bag_chunks.py: their rows for bc
     tabletop.py     the tabletop as a ground for rollouts, and the settings of a small policy for it

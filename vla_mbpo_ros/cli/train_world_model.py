@@ -12,6 +12,7 @@ from vla_mbpo_ros.cli.output import emit
 from vla_mbpo_ros.errors import ConfigError
 
 WORLD = "world_model"
+UMM, VIDEO = "umm", "video"
 _DOC = "Train a world model: on recorded bags (--data), or on the tabletop's own episodes."
 _MORE = (
     "OUT gets the world model, its autoencoder, the curve as CSV, pictures of held-out dreams, and what is needed to "
@@ -21,6 +22,8 @@ _MORE = (
 
 def add(names: Any) -> None:
     parser = new_command(names, "world-model", _DOC, run, _MORE)
+    text = "umm: UMM-World; video: its rival that predicts every frame, on the tabletop only (default: umm)"
+    parser.add_argument("--model", choices=(UMM, VIDEO), default=UMM, help=text)
     parser.add_argument("--preset", choices=("tiny", "small"), default="tiny", help="sizes (default: tiny)")
     parser.add_argument("--no-ivd", action="store_true", help="without interleaved view decoding")
     text = "one that is trained already, of this size (default: a new one, first of all)"
@@ -53,8 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
     need("torch")
     _check(args)
-    from vla_mbpo_ros.cli.train_world_model_umm import show, train
-
+    if args.model == VIDEO:
+        from vla_mbpo_ros.cli.train_world_model_video import show, train
+    else:
+        from vla_mbpo_ros.cli.train_world_model_umm import show, train
     result = train(args)
     if result is not None:  # of several processes one speaks
         emit(args, {"ok": True, **result}, lambda: show(result))
@@ -71,5 +76,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("--data gives bags, --task and --policy play on the tabletop.", "Leave one of the two out.")
     if args.parent is not None and args.autoencoder is not None:
         raise ConfigError("--parent brings its own autoencoder.", "Leave --autoencoder out.")
+    if args.model == VIDEO and (args.data or args.parent or args.no_ivd or args.preset != "tiny"):
+        cause = "video has one preset, begins at random, and learns on the tabletop."
+        raise ConfigError(cause, "Leave --data, --parent, --no-ivd and --preset out.")
     if not args.data and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun sets it
         raise ConfigError("Several processes learn from bags only.", "Give --data, or start it without torchrun.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vla_mbpo_ros.models.pictures import PictureSource
     from vla_mbpo_ros.robots import RobotSpec
     from vla_mbpo_ros.sim.tabletop import Journeys
-    from vla_mbpo_ros.world_model.umm.config import UmmConfig
+    from vla_mbpo_ros.world_model.umm.config import LatentConfig, UmmConfig
     from vla_mbpo_ros.world_model.umm.model import UmmWorld
 
 _FIRST_SEED, _SEEDS = 20_000_000, 100_000  # of episodes; far from those of policies and of evaluations
@@ -99,27 +99,33 @@ def _world(args: argparse.Namespace, settings: _Settings, ground: _Ground, team:
 
     if args.parent is not None:
         return load_world(args.parent, ground.robot, team.device)
-    autoencoder = _autoencoder(args, settings, ground, team)
+    pictures = ground.pictures, ground.held_out_pictures
+    autoencoder = autoencoder_for(args, settings.autoencoder, settings.network.latent, pictures, team)
     codec = for_robot(ground.robot, ground.horizon)
     around = Around(autoencoder.to(team.device), ByteVocabulary(), codec, ground.robot, ground.views, not args.no_ivd)
     return UmmWorld(fresh_net(settings.network, args.seed).to(team.device), around, "new")
 
 
-def _autoencoder(args: argparse.Namespace, settings: _Settings, ground: _Ground, team: Team) -> Autoencoder:
+def autoencoder_for(
+    args: argparse.Namespace,
+    cfg: AutoencoderTraining,
+    latent: LatentConfig,
+    pictures: tuple[PictureSource, PictureSource],  # to learn from, and held out
+    team: Team,
+) -> Autoencoder:
     """The given one, the one of an interrupted training, or a new one."""
     from vla_mbpo_ros.algorithms.autoencoder import train_autoencoder
     from vla_mbpo_ros.models.autoencoder import AutoencoderConfig, load_autoencoder, save_autoencoder
 
     kept = args.autoencoder or args.out / _AUTOENCODER / "model"
     if not kept.exists() and team.leads:
-        latent, cfg = settings.network.latent, settings.autoencoder
         model = AutoencoderConfig(latent_channels=latent.channels)
         if model.downsample * latent.height != cfg.size:
             cause = f"{latent.height} latents a side of {model.downsample} pixels are no picture of {cfg.size}."
             raise ConfigError(cause, "Change autoencoder.size or network.latent, or give --autoencoder.")
         with Bar("autoencoder", cfg.steps, "step", ("loss",), quiet=args.json) as bar:
             folder = args.out / _AUTOENCODER
-            made = train_autoencoder(ground.pictures, cfg, model, folder, ground.held_out_pictures, bar.see)
+            made = train_autoencoder(pictures[0], cfg, model, folder, pictures[1], bar.see)
         save_autoencoder(made, kept)
     team.wait()
     return load_autoencoder(kept)
@@ -135,8 +141,7 @@ def _tabletop(args: argparse.Namespace) -> _Ground:
     from vla_mbpo_ros.robots.tabletop import TABLETOP
 
     tasks = resolve_tasks(args.task)
-    journeys = _journeys(args, tasks)
-    held_out = _played(args, tasks, "held_out", _HELD_OUT, _HELD_OUT_SEED, None)
+    journeys, held_out = played_journeys(args, tasks)
 
     def open_with(world: UmmWorld) -> tuple[DreamData, DreamData]:
         return JourneyDreams(journeys, world), JourneyDreams(held_out, world)
@@ -147,15 +152,15 @@ def _tabletop(args: argparse.Namespace) -> _Ground:
     return _Ground(TABLETOP, views, HORIZON, pictures, tested, open_with, facts)
 
 
-def _journeys(args: argparse.Namespace, tasks: Sequence[str]) -> Journeys:
-    """Of clumsy experts, and of policies where some are given."""
+def played_journeys(args: argparse.Namespace, tasks: Sequence[str]) -> tuple[Journeys, Journeys]:
+    """To learn from: of clumsy experts, and of policies where some are given. And held out: of clumsy experts."""
     from vla_mbpo_ros.sim.tabletop import Journeys
 
     played = [_played(args, tasks, "experts", args.episodes, 0, None)]
     for index, policy in enumerate(args.policy):
         first = (index + 1) * args.episodes
         played.append(_played(args, tasks, f"policy_{index}", args.episodes // len(args.policy), first, policy))
-    return Journeys.joined(played)
+    return Journeys.joined(played), _played(args, tasks, "held_out", _HELD_OUT, _HELD_OUT_SEED, None)
 
 
 def _played(
@@ -218,6 +223,16 @@ def _settings(args: argparse.Namespace) -> _Settings:
     from vla_mbpo_ros.config_io import update
     from vla_mbpo_ros.world_model.umm.config import preset
 
+    trees = split_changes(args)
+    return _Settings(
+        update(WorldModelTraining(seed=args.seed), trees[""], "--set"),
+        update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set"),
+        update(preset(args.preset), trees["network"], "--set"),
+    )
+
+
+def split_changes(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What --set changes in each tree of settings; the training's own is ""."""
     trees: dict[str, dict[str, Any]] = {"autoencoder": {}, "network": {}, "": {}}
     for key, value in parse_changes(args.set).items():
         tree, dot, name = key.partition(".")
@@ -225,11 +240,7 @@ def _settings(args: argparse.Namespace) -> _Settings:
             trees[tree][name] = value
         else:
             trees[""][key] = value
-    return _Settings(
-        update(WorldModelTraining(seed=args.seed), trees[""], "--set"),
-        update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set"),
-        update(preset(args.preset), trees["network"], "--set"),
-    )
+    return trees
 
 
 def show(result: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,9 +81,15 @@ def read_header(path: Path) -> Weights:
 
 def load(weights: Weights, names: Mapping[str, str], device: str) -> dict[str, Tensor]:
     """Wanted name -> tensor on `device`, from `names` of wanted name -> name in the file."""
+    return dict(each(weights, names, device))
+
+
+def each(weights: Weights, names: Mapping[str, str], device: str) -> Iterator[tuple[str, Tensor]]:
+    """The same, one after the other: for who does not want all of them at once."""
     opened = need("safetensors").safe_open(str(weights.path), framework="pt", device=device)
     with opened as file:
-        return {wanted: file.get_tensor(name) for wanted, name in names.items()}
+        for wanted, name in names.items():
+            yield wanted, file.get_tensor(name)
 
 
 def save(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -113,6 +119,13 @@ def refuse_mismatch(where: str, missing: list[str], extra: list[str], misshapen:
     if told:
         cause = f"The weights of {where} do not fit: {'; '.join(told)}."
         raise ContractError(cause, "Load a checkpoint of this architecture and size, whole.")
+
+
+def refuse_unlike(where: str, ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> None:
+    """ContractError unless both have the same names and shapes."""
+    both = ours.keys() & theirs.keys()
+    misshapen = sorted(name for name in both if ours[name] != theirs[name])
+    refuse_mismatch(where, sorted(ours.keys() - both), sorted(theirs.keys() - both), misshapen)
 
 
 def _first(names: list[str]) -> str:

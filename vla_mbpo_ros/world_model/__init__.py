@@ -9,6 +9,8 @@
     mask.py        who sees whom in it; mask_picture.py draws that
     latents.py     a data set's views as latents, kept on disk
     queue.py       requests of several clients, put together for one model
+    commanded.py   the state after a chunk, by its commands
+    folder.py      what the folder of every learnt model says of its robot
     factory.py     world models by name
     umm/           the unified model: a mixture of transformers, small ones and Bagel's
     rivals/        other models behind the same protocol

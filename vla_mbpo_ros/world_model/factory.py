@@ -15,22 +15,21 @@ from vla_mbpo_ros.errors import ConfigError, ContractError, UnknownName
 from vla_mbpo_ros.robots import RobotSpec
 from vla_mbpo_ros.world_model.protocol import Scenes, WorldModel
 
+VIDEO = "video.json"  # what only the folder of a video model has
+
 
 def make_world_model(cfg: Config, robot: RobotSpec) -> WorldModel:
-    """The one that `cfg.world_model.kind` names."""
+    """The one that `cfg.world_model.kind` names, with the judge that it names."""
     kind = cfg.world_model.kind
     if kind not in _KINDS:
         raise UnknownName("world model", kind, _KINDS)
-    return _KINDS[kind](cfg, robot)
+    return _judged(_KINDS[kind](cfg, robot), cfg)
 
 
 def load_checkpoint(path: Path, cfg: Config, robot: RobotSpec) -> WorldModel:
-    """The learnt world model in `path`, checked against the robot whose cameras and joints it is to imagine."""
-    if not path.is_dir():
-        raise ConfigError(f"There is no folder at {path}.", "Give the folder of a world model on this node's machine.")
-    from vla_mbpo_ros.world_model.umm.checkpoint import load_world
-
-    return load_world(path, robot, cfg.world_model.device)
+    """The learnt world model of either sort in `path`, checked against the robot whose cameras and joints it is to
+    imagine."""
+    return _judged((_video if (path / VIDEO).is_file() else _umm)(path, cfg, robot), cfg)
 
 
 def rehearse(model: WorldModel, robot: RobotSpec, instruction: str) -> None:
@@ -59,11 +58,49 @@ def _copy_last(cfg: Config, robot: RobotSpec) -> WorldModel:
     return CopyLast(robot.camera_names, (head.height, head.width), cfg.policy.horizon)
 
 
-def _umm(cfg: Config, robot: RobotSpec) -> WorldModel:
-    if not cfg.world_model.checkpoint:
-        cause = "umm imagines by what it has learnt, and world_model.checkpoint is empty."
-        raise ConfigError(cause, "Give the folder of a trained world model, or use copy_last.")
-    return load_checkpoint(Path(cfg.world_model.checkpoint).expanduser(), cfg, robot)
+def _umm(path: Path, cfg: Config, robot: RobotSpec) -> WorldModel:
+    _check_folder(path)
+    from vla_mbpo_ros.world_model.umm.checkpoint import load_world
+
+    return load_world(path, robot, cfg.world_model.device, cfg.world_model.quantize)
 
 
-_KINDS: dict[str, Callable[[Config, RobotSpec], WorldModel]] = {"copy_last": _copy_last, "umm": _umm}
+def _video(path: Path, cfg: Config, robot: RobotSpec) -> WorldModel:
+    _check_folder(path)
+    from vla_mbpo_ros.world_model.rivals.video.checkpoint import load_video
+
+    return load_video(path, robot, cfg.world_model.device)
+
+
+def _configured(load: Callable[[Path, Config, RobotSpec], WorldModel]) -> Callable[[Config, RobotSpec], WorldModel]:
+    """The learnt one in the folder that the settings name."""
+
+    def make(cfg: Config, robot: RobotSpec) -> WorldModel:
+        given = cfg.world_model
+        if not given.checkpoint:
+            cause = f"{given.kind} imagines by what it has learnt, and world_model.checkpoint is empty."
+            raise ConfigError(cause, "Give the folder of a trained world model, or use copy_last.")
+        return load(Path(given.checkpoint).expanduser(), cfg, robot)
+
+    return make
+
+
+def _check_folder(path: Path) -> None:
+    if not path.is_dir():
+        raise ConfigError(f"There is no folder at {path}.", "Give the folder of a world model on this node's machine.")
+
+
+def _judged(world: WorldModel, cfg: Config) -> WorldModel:
+    if not cfg.world_model.judge:
+        return world
+    from vla_mbpo_ros.world_model.rivals.judged import Judged
+    from vla_mbpo_ros.world_model.rivals.vlm_judge import VlmJudge
+
+    return Judged(world, VlmJudge(Path(cfg.world_model.judge).expanduser(), cfg.world_model.device))
+
+
+_KINDS: dict[str, Callable[[Config, RobotSpec], WorldModel]] = {
+    "copy_last": _copy_last,
+    "umm": _configured(_umm),
+    "video": _configured(_video),
+}

@@ -81,6 +81,17 @@ class Dreams:
         return replace(before, images=self.images, state=state)
 
 
+def refuse_misfit(model: WorldModel, dof: int, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int]) -> None:
+    """ContractError unless this is what `model` can imagine from."""
+    wanted = (len(scenes), model.horizon, dof)
+    if chunks.shape != wanted or len(seeds) != len(scenes):
+        cause = f"Chunks of shape {chunks.shape} and {len(seeds)} seeds came for {len(scenes)} scenes."
+        raise ContractError(cause, f"Give chunks {wanted} and a seed for each.")
+    if scenes.images.shape[1] != len(model.views):
+        cause = f"Scenes have {scenes.images.shape[1]} views, {model.version} imagines {len(model.views)}."
+        raise ContractError(cause, f"Give {', '.join(model.views)}, in this order.")
+
+
 class WorldModel(Protocol):
     """Anything that imagines what a chunk leads to."""
 

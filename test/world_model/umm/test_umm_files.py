@@ -117,8 +117,11 @@ def test_unknown_and_misshapen_weights_are_listed(tensors: dict[str, torch.Tenso
         load_bagel(write_bagel(tmp_path, wrong), cfg=NARROW)
 
 
-def test_bagel_comes_in_bfloat16_and_computes(tensors: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    net = load_bagel(write_bagel(tmp_path, tensors), cfg=NARROW)
+@pytest.mark.parametrize("quantize", ["none", "int8", "nf4"])
+def test_bagel_comes_in_bfloat16_or_fewer_bits_and_computes(
+    tensors: dict[str, torch.Tensor], tmp_path: Path, quantize: str
+) -> None:
+    net = load_bagel(write_bagel(tmp_path, tensors), cfg=NARROW, quantize=quantize)
     assert net.dtype is torch.bfloat16
     assert {p.dtype for p in net.parameters()} == {torch.bfloat16}
     moment = clean_views(NARROW, 1, 0, views=1)

@@ -10,11 +10,14 @@ import pytest
 import torch
 from small_umm import BLIND, GUIDED, SMALL, WORDS, small_net
 
+from vla_mbpo_ros.config import Config, WorldModelConfig
 from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.autoencoder import Autoencoder, AutoencoderConfig
+from vla_mbpo_ros.robots.settings import resolve
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray
 from vla_mbpo_ros.world_model.actions import for_robot, for_unit_actions
+from vla_mbpo_ros.world_model.factory import make_world_model
 from vla_mbpo_ros.world_model.protocol import Scenes, StateSource
 from vla_mbpo_ros.world_model.umm.checkpoint import load_world, save_world
 from vla_mbpo_ros.world_model.umm.config import UmmConfig
@@ -152,3 +155,17 @@ def test_a_world_of_another_robot_is_refused(tmp_path: Path) -> None:
     (tmp_path / "world.json").write_text("{}")
     with pytest.raises(ContractError, match="is not whole"):
         load_world(tmp_path, TABLETOP)
+
+
+@pytest.mark.parametrize(("form", "levels"), [("int8", 0.2), ("nf4", 3.0)])
+def test_the_setting_quantize_loads_it_in_fewer_bits_and_its_dreams_stay_near(
+    tmp_path: Path, form: str, levels: float
+) -> None:
+    version = save_world(world(), tmp_path)
+    settings = WorldModelConfig(kind="umm", checkpoint=str(tmp_path), quantize=form)
+    loaded = make_world_model(replace(resolve(Config(robot="tabletop")), world_model=settings), TABLETOP)
+    assert loaded.version == f"{version}-{form}"
+    whole, packed = (model.imagine(scenes(2), chunks(2), [0, 1]) for model in (world(), loaded))
+    away = np.abs(packed.images.astype(int) - whole.images).mean()
+    assert 0.0 < away < levels  # of 255
+    np.testing.assert_allclose(packed.success, whole.success, atol=0.1)

@@ -22,7 +22,7 @@ from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.autoencoder.config import FLUX, AutoencoderConfig
 from vla_mbpo_ros.models.autoencoder.model import Autoencoder
 from vla_mbpo_ros.models.need import need
-from vla_mbpo_ros.models.weights import refuse_mismatch
+from vla_mbpo_ros.models.weights import refuse_unlike
 
 SETTINGS, WEIGHTS = "autoencoder.json", "autoencoder.safetensors"
 
@@ -69,8 +69,7 @@ def fill(model: Autoencoder, tensors: Mapping[str, Tensor], where: str) -> None:
     """Give `model`, which may be on the meta device, exactly these weights."""
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    misshapen = sorted(name for name in wanted.keys() & shapes.keys() if wanted[name] != shapes[name])
-    refuse_mismatch(where, sorted(wanted.keys() - shapes.keys()), sorted(shapes.keys() - wanted.keys()), misshapen)
+    refuse_unlike(where, wanted, shapes)
     model.load_state_dict(dict(tensors), assign=True)
 
 

@@ -10,6 +10,7 @@
     vector.py     many episodes on many cores    crew.py, worker.py   the processes that do its work
     demos.py      demonstrations as arrays       gallery.py   a picture of every task's start
     journeys.py   episodes chunk by chunk        hands.py     who acts in them: clumsy experts
+    films.py      what is seen inside of chunks
     kept_arrays.py   arrays in one file, whole or not at all
 
 No ROS and no torch. What a learner needs is exported here.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -25,13 +26,20 @@ from vla_mbpo_ros.world_model.builders import (
     reward_sequence,
 )
 from vla_mbpo_ros.world_model.sequence import Block, IntArray, Kind, layout
-from vla_mbpo_ros.world_model.umm.config import UmmConfig
+from vla_mbpo_ros.world_model.umm.config import LatentConfig, UmmConfig
 from vla_mbpo_ros.world_model.umm.embed import patches, unpatched
 from vla_mbpo_ros.world_model.umm.net import Images
 from vla_mbpo_ros.world_model.umm.rows import Rows, rows
 from vla_mbpo_ros.world_model.vocabulary import Vocabulary
 
 Ids = tuple[int, ...]
+
+
+class Cut(Protocol):
+    """Settings of any model that imagines in latents."""
+
+    @property
+    def latent(self) -> LatentConfig: ...
 
 
 @dataclass(frozen=True)
@@ -108,12 +116,16 @@ def images(form: Rows, moments: Sequence[Clean]) -> Images:
 
 def clean(pictures: Tensor, autoencoder: Autoencoder, cfg: UmmConfig) -> Clean:
     """Of pictures (B, V, 3, H, W) in [-1, 1], as `pictures.to_network` gives them."""
-    flat = pictures.flatten(0, 1)
-    latents = to_tokens(autoencoder.encode(flat.to(_type(autoencoder))).float(), cfg)
-    views = pictures.shape[:2]
-    seen = for_vit(flat, cfg) if cfg.vit.layers else None
-    pixels = None if seen is None else seen.reshape(*views, *seen.shape[1:])
-    return Clean(latents.reshape(*views, *latents.shape[1:]), pixels)
+    seen = for_vit(pictures.flatten(0, 1), cfg) if cfg.vit.layers else None
+    pixels = None if seen is None else seen.reshape(*pictures.shape[:2], *seen.shape[1:])
+    return Clean(encoded(pictures, autoencoder, cfg), pixels)
+
+
+def encoded(pictures: Tensor, autoencoder: Autoencoder, cfg: Cut) -> Tensor:
+    """(B, V, 3, H, W) in [-1, 1] -> (B, V, T, latent width)"""
+    latents = autoencoder.encode(pictures.flatten(0, 1).to(_type(autoencoder))).float()
+    tokens = to_tokens(latents, cfg)
+    return tokens.reshape(*pictures.shape[:2], *tokens.shape[1:])
 
 
 def for_vit(pictures: Tensor, cfg: UmmConfig) -> Tensor:
@@ -124,17 +136,17 @@ def for_vit(pictures: Tensor, cfg: UmmConfig) -> Tensor:
     return F.interpolate(pictures, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1.0, 1.0)
 
 
-def to_tokens(latents: Tensor, cfg: UmmConfig) -> Tensor:
+def to_tokens(latents: Tensor, cfg: Cut) -> Tensor:
     """The autoencoder's latents (B, C, h, w) -> (B, T, latent width)."""
     return patches(latents, cfg.latent.patch)
 
 
-def from_tokens(tokens: Tensor, cfg: UmmConfig) -> Tensor:
+def from_tokens(tokens: Tensor, cfg: Cut) -> Tensor:
     """The way back."""
     return unpatched(tokens, cfg.latent.grid, cfg.latent.patch)
 
 
-def decoded(tokens: Tensor, autoencoder: Autoencoder, cfg: UmmConfig) -> Tensor:
+def decoded(tokens: Tensor, autoencoder: Autoencoder, cfg: Cut) -> Tensor:
     """Latent tokens (B, T, latent width) -> pictures (B, 3, H, W) in [-1, 1]."""
     pictures: Tensor = autoencoder.decode(from_tokens(tokens, cfg).to(_type(autoencoder)))
     return pictures.float().clamp(-1.0, 1.0)

@@ -1,32 +1,25 @@
 """A whole world model in a folder.
 
-    world.json      views, vocabulary, action ranges      umm.json, umm.safetensors      the network
-    autoencoder/    what it imagines in                   tokenizer/                     of a Qwen2 vocabulary only
-
-The ranges of actions are written down as they were in training: a robot whose limits change since then does not
-change what the levels mean.
+world.json      what it was trained for (`folder.py`)   umm.json, umm.safetensors      the network
+autoencoder/    what it imagines in                     tokenizer/                     of a Qwen2 vocabulary only
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.autoencoder import load_autoencoder, save_autoencoder
 from vla_mbpo_ros.robots.spec import RobotSpec
-from vla_mbpo_ros.world_model.actions import ActionCodec
+from vla_mbpo_ros.world_model.folder import AUTOENCODER, WORLD, Trained, not_whole, read_world, write_world
 from vla_mbpo_ros.world_model.qwen_vocabulary import QwenVocabulary
-from vla_mbpo_ros.world_model.umm.files import load_net, read_json, save_net, version_of
+from vla_mbpo_ros.world_model.umm.files import WHOLE, load_net, save_net, version_of
 from vla_mbpo_ros.world_model.umm.model import Around, UmmWorld
 from vla_mbpo_ros.world_model.vocabulary import ByteVocabulary, Vocabulary
 
-WORLD, AUTOENCODER, TOKENIZER = "world.json", "autoencoder", "tokenizer"
-_RANGES = ("low", "high", "relative", "state_low", "state_high")
+TOKENIZER = "tokenizer"
 
 
 def save_world(world: UmmWorld, folder: Path, tokenizer: Path | None = None) -> str:
@@ -36,35 +29,23 @@ def save_world(world: UmmWorld, folder: Path, tokenizer: Path | None = None) -> 
     save_autoencoder(around.autoencoder, folder / AUTOENCODER)
     if tokenizer is not None:
         shutil.copytree(tokenizer, folder / TOKENIZER, dirs_exist_ok=True)
-    said = {
-        "robot": around.robot.name,
-        "joints": list(around.robot.names),
-        "views": list(around.views),
-        "vocabulary": around.vocabulary.name,
-        "ivd": around.ivd,
-        "commands": around.commands,
-        "actions": {name: getattr(around.codec, name).tolist() for name in _RANGES},
-    }
-    (folder / WORLD).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    trained = Trained(around.robot.name, around.robot.names, around.views, around.codec, around.commands)
+    write_world(folder, trained, {"vocabulary": around.vocabulary.name, "ivd": around.ivd})
     return _version(folder, around.autoencoder.version)
 
 
-def load_world(folder: Path, robot: RobotSpec, device: str = "cpu") -> UmmWorld:
+def load_world(folder: Path, robot: RobotSpec, device: str = "cpu", quantize: str = WHOLE) -> UmmWorld:
     """The world model in `folder`, for this robot; ContractError if it was trained for other joints or cameras."""
-    said = read_json(folder / WORLD)
+    trained, said = read_world(folder, robot)
     try:
-        views, joints = tuple(said["views"]), tuple(said["joints"])
-        codec = ActionCodec(**{name: np.array(said["actions"][name], dtype=np.float64) for name in _RANGES})
-        vocabulary = _vocabulary(said["vocabulary"], folder, views)
-        ivd, commands = bool(said["ivd"]), bool(said["commands"])
-    except (KeyError, TypeError, ValueError) as error:
-        cause = f"{folder / WORLD} is not whole: {error!r}."
-        raise ContractError(cause, "Copy the folder again, or train it anew.") from error
-    _check(folder, robot, joints, views)
-    net, _ = load_net(folder, device)
+        vocabulary, ivd = _vocabulary(said["vocabulary"], folder, trained.views), bool(said["ivd"])
+    except (KeyError, TypeError) as error:
+        raise not_whole(folder, error) from error
+    net, _ = load_net(folder, device, quantize)
     autoencoder = load_autoencoder(folder / AUTOENCODER, device)
-    around = Around(autoencoder, vocabulary, codec, robot, views, ivd, commands)
-    return UmmWorld(net.requires_grad_(False), around, _version(folder, autoencoder.version))
+    around = Around(autoencoder, vocabulary, trained.codec, robot, trained.views, ivd, trained.commands)
+    packed = "" if quantize == WHOLE else f"-{quantize}"
+    return UmmWorld(net.requires_grad_(False), around, _version(folder, autoencoder.version) + packed)
 
 
 def _vocabulary(name: Any, folder: Path, views: tuple[str, ...]) -> Vocabulary:
@@ -73,15 +54,6 @@ def _vocabulary(name: Any, folder: Path, views: tuple[str, ...]) -> Vocabulary:
     if name == QwenVocabulary.name:
         return QwenVocabulary(folder / TOKENIZER, views)
     raise ContractError(f"{folder} has the vocabulary {name!r}.", "Load it with the release that wrote it.")
-
-
-def _check(folder: Path, robot: RobotSpec, joints: tuple[str, ...], views: tuple[str, ...]) -> None:
-    if joints != robot.names:
-        cause = f"{folder} was trained for the joints {', '.join(joints)}; {robot.name} has {', '.join(robot.names)}."
-        raise ContractError(cause, "Load one that was trained for this robot.")
-    if unknown := [view for view in views if view not in robot.camera_names]:
-        cause = f"{folder} imagines {', '.join(unknown)}, {robot.name} has {', '.join(robot.camera_names)}."
-        raise ContractError(cause, "Load one that was trained for this robot's cameras.")
 
 
 def _version(folder: Path, autoencoder: str) -> str:

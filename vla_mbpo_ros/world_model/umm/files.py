@@ -12,51 +12,58 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from vla_mbpo_ros.config_io import build, nested
 from vla_mbpo_ros.errors import ContractError
-from vla_mbpo_ros.models.weights import Shape, Weights, hash_files, load, read_header, refuse_mismatch, save
+from vla_mbpo_ros.models.quantised import is_packed, pack_linears, packed
+from vla_mbpo_ros.models.weights import Shape, Weights, each, hash_files, read_header, refuse_unlike, save
+from vla_mbpo_ros.world_model.folder import read_json
 from vla_mbpo_ros.world_model.umm.bagel_keys import match
 from vla_mbpo_ros.world_model.umm.config import TrunkConfig, UmmConfig, VitConfig, preset
 from vla_mbpo_ros.world_model.umm.net import UmmNet
 
 SETTINGS, WEIGHTS = "umm.json", "umm.safetensors"
+WHOLE = "none"  # how weights are kept that are not packed
 BAGEL_WEIGHTS, BAGEL_TRUNK, BAGEL_VIT = "ema.safetensors", "llm_config.json", "vit_config.json"
 
 
 def save_net(net: UmmNet, folder: Path) -> str:
     """Settings and weights; gives the version."""
+    if is_packed(net):
+        raise ContractError("The network's weights are packed.", "Save the whole ones, and pack them when they load.")
     folder.mkdir(parents=True, exist_ok=True)
     save(net.state_dict(), folder / WEIGHTS)
     (folder / SETTINGS).write_text(json.dumps(nested(net.cfg), indent=1) + "\n", encoding="utf-8")
     return version_of(folder / SETTINGS, folder / WEIGHTS)
 
 
-def load_net(folder: Path, device: str = "cpu") -> tuple[UmmNet, str]:
+def load_net(folder: Path, device: str = "cpu", quantize: str = WHOLE) -> tuple[UmmNet, str]:
     """One that `save_net` has written, and its version."""
     cfg = build(UmmConfig, read_json(folder / SETTINGS), str(folder / SETTINGS))
     net = _empty(cfg)
     weights = read_header(folder / WEIGHTS)
-    ours, theirs = _shapes(net), weights.shapes
-    both = ours.keys() & theirs.keys()
-    misshapen = sorted(name for name in both if ours[name] != theirs[name])
-    refuse_mismatch(str(folder), sorted(ours.keys() - both), sorted(theirs.keys() - both), misshapen)
-    _fill(net, weights, {name: name for name in ours}, device, None)
+    ours = _shapes(net)
+    refuse_unlike(str(folder), ours, weights.shapes)
+    _fill(net, weights, {name: name for name in ours}, device, None, quantize)
     return net, version_of(folder / SETTINGS, folder / WEIGHTS)
 
 
 def load_bagel(
-    folder: Path, device: str = "cpu", dtype: torch.dtype | None = torch.bfloat16, cfg: UmmConfig | None = None
+    folder: Path,
+    device: str = "cpu",
+    dtype: torch.dtype | None = torch.bfloat16,
+    cfg: UmmConfig | None = None,
+    quantize: str = WHOLE,
 ) -> UmmNet:
     """Bagel-7B-MoT or a checkpoint of its form. `cfg` says all that its files do not: view sizes, sampler, losses."""
     cfg = bagel_config(folder, cfg or preset("bagel_7b"))
     net = _empty(cfg)
     weights = read_header(folder / BAGEL_WEIGHTS)
     names = match(_shapes(net), weights.shapes, str(folder))
-    _fill(net, weights, names, device, dtype)
+    _fill(net, weights, names, device, dtype, quantize)
     return net
 
 
@@ -105,22 +112,25 @@ def _shapes(net: UmmNet) -> dict[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
 
 
-def _fill(net: UmmNet, weights: Weights, names: Mapping[str, str], device: str, dtype: torch.dtype | None) -> None:
-    tensors = load(weights, names, device)
-    for name in tensors:  # one at a time: a network of 29 GB is never there twice
-        tensors[name] = tensors[name].to(dtype)
+def quantise(net: UmmNet, form: str) -> None:
+    """Keep the large weights, those inside the layers, in fewer bits (`models/quantised.py`). What comes before and
+    after the layers stays as it is: 8 % of Bagel's numbers."""
+    if form == WHOLE:
+        return
+    pack_linears(net.trunk.layers, form)
+    if net.cfg.vit.layers:
+        pack_linears(net.vit.layers, form)
+
+
+def _fill(
+    net: UmmNet, weights: Weights, names: Mapping[str, str], device: str, dtype: torch.dtype | None, quantize: str
+) -> None:
+    quantise(net, quantize)
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in each(weights, names, device):  # one at a time: a network of 29 GB is never there whole
+        tensors.update(packed(net, name, tensor.to(dtype)))
     net.load_state_dict(tensors, assign=True)
     net.make_tables(device)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ContractError(f"{path} cannot be read: {error}.", "Give the folder of a whole checkpoint.") from error
-    if not isinstance(values, dict):
-        raise ContractError(f"{path} holds no settings.", "Give the folder of a whole checkpoint.")
-    return values
 
 
 class _Facts:

@@ -11,8 +11,6 @@ and mask tell all), so two slices do what would else be gathered and scattered i
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 import torch.nn.functional as F  # noqa: N812 (as everywhere)
 from torch import Tensor, nn
@@ -107,8 +105,8 @@ class Trunk(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """That of the bulk of its weights."""
-        return cast(Layer, self.layers[0]).understanding.q.weight.dtype
+        """In which it computes; its large weights may be kept in fewer bits."""
+        return self.understanding_norm.weight.dtype
 
     def forward(
         self, x: Tensor, split: int, places: Tensor, mask: Tensor, before: list[KeyValue] | None = None

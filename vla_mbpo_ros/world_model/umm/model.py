@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +24,8 @@ from vla_mbpo_ros.robots.spec import RobotSpec
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.world_model.actions import ActionCodec
 from vla_mbpo_ros.world_model.builders import Context, Shape
-from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, StateSource, WorldModel, go_on
+from vla_mbpo_ros.world_model.commanded import state_after
+from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, WorldModel, go_on, refuse_misfit
 from vla_mbpo_ros.world_model.sequence import Block, Kind
 from vla_mbpo_ros.world_model.umm import assemble
 from vla_mbpo_ros.world_model.umm.net import UmmNet
@@ -60,11 +60,12 @@ class UmmWorld:
 
     @torch.inference_mode()
     def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
-        self._check(scenes, chunks, seeds)
+        around = self.around
+        refuse_misfit(self, around.codec.dof, scenes, chunks, seeds)
         images = self._pictures(self._latents(scenes, chunks, seeds, pause))
         pause()
         judged = self.judge(Scenes(images, scenes.state, scenes.instructions))
-        state, source = self._state_after(scenes, chunks)
+        state, source = state_after(around.robot, scenes, chunks, around.commands)
         return Dreams(images, judged, state, source)
 
     @torch.inference_mode()
@@ -112,24 +113,6 @@ class UmmWorld:
         """Pictures (B, V, H, W, 3) as the network sees them."""
         pictures = to_network(fit_all(images, self.size[0]), self.net.device)
         return assemble.clean(pictures, self.around.autoencoder, self.net.cfg)
-
-    def _state_after(self, scenes: Scenes, chunks: FloatArray) -> tuple[FloatArray, StateSource]:
-        """As if the last command had been reached; a velocity has moved its joint all along the chunk."""
-        if not self.around.commands:
-            return np.full_like(scenes.state, np.nan), StateSource.NONE
-        robot = self.around.robot
-        moved = scenes.state + chunks.sum(axis=1) / robot.control_hz
-        reached = np.where(robot.is_velocity, moved, chunks[:, -1])
-        return np.clip(reached, robot.low, robot.high), StateSource.COMMANDED
-
-    def _check(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int]) -> None:
-        wanted = (len(scenes), self.horizon, self.around.codec.dof)
-        if chunks.shape != wanted or len(seeds) != len(scenes):
-            cause = f"Chunks of shape {chunks.shape} and {len(seeds)} seeds came for {len(scenes)} scenes."
-            raise ContractError(cause, f"Give chunks {wanted} and a seed for each.")
-        if scenes.images.shape[1] != len(self.views):
-            cause = f"Scenes have {scenes.images.shape[1]} views, {self.version} imagines {len(self.views)}."
-            raise ContractError(cause, f"Give {', '.join(self.views)}, in this order.")
 
 
 def _check(net: UmmNet, around: Around) -> None:

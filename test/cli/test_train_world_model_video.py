@@ -1,0 +1,60 @@
+"""`vla-mbpo train world-model --model video`: from journeys to a folder that the factory loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("safetensors", reason="safetensors is not installed")
+
+from vla_mbpo_ros.algorithms.log import read_log
+from vla_mbpo_ros.cli import main as cli
+from vla_mbpo_ros.config import Config, WorldModelConfig
+from vla_mbpo_ros.robots.settings import resolve
+from vla_mbpo_ros.robots.tabletop import TABLETOP
+from vla_mbpo_ros.world_model.factory import make_world_model, rehearse
+
+Run = Callable[..., tuple[int, dict[str, Any]]]
+QUICK = ("steps=2", "batch=2", "log_every=1", "autoencoder.steps=2", "autoencoder.batch=4")
+SMALL = ("network.heads=2", "network.width=32", "network.layers=1", "network.mlp=32", "network.every=5")
+
+
+@pytest.fixture
+def train(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs it with --json: exit code and its object."""
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        settings = ("--set", *QUICK, *SMALL)
+        code = cli.main(["train", "world-model", "--model", "video", "--json", *words, *settings])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_episodes_of_the_tabletop_become_a_rival_that_the_factory_loads(train: Run, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, told = train("--task", "press_red", "--episodes", "1", "--out", str(out))
+    assert code == 0, told
+    assert (told["robot"], told["tasks"], told["episodes"]) == ("tabletop", ["press_red"], 1)
+    settings = WorldModelConfig(kind="video", checkpoint=told["world_model"])
+    world = make_world_model(replace(resolve(Config(robot="tabletop")), world_model=settings), TABLETOP)
+    assert world.version == told["version"]
+    assert (world.size, world.horizon, world.views) == ((64, 64), 10, TABLETOP.camera_names)
+    rehearse(world, TABLETOP, "press the red button")
+    rows = read_log(out / "curve.csv")
+    assert [row["step"] for row in rows] == ["1", "2"]
+    assert float(rows[-1]["held_out"]) == pytest.approx(told["held_out"]["held_out"], rel=1e-4)
+    assert "exists already" in train("--episodes", "1", "--out", str(out))[1]["error"]
+
+
+def test_what_the_rival_cannot_learn_from_is_refused(train: Run, tmp_path: Path) -> None:
+    for words in (("--data", str(tmp_path)), ("--no-ivd",), ("--preset", "small")):
+        code, told = train("--out", str(tmp_path / "out"), *words)
+        assert code == 2
+        assert "learns on the tabletop" in told["error"]
