@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.flow import velocity_target
 from vla_mbpo_ros.world_model.builders import Context, DropOut
 from vla_mbpo_ros.world_model.umm import assemble
-from vla_mbpo_ros.world_model.umm.config import UmmConfig
+from vla_mbpo_ros.world_model.umm.config import UmmConfig, preset
 from vla_mbpo_ros.world_model.umm.losses import Dynamics, Rewards, draw, dynamics_loss, losses, training_time
 from vla_mbpo_ros.world_model.umm.net import UmmNet
 from vla_mbpo_ros.world_model.umm.reward import answers, success
@@ -66,8 +68,9 @@ def test_a_token_counts_by_its_weight() -> None:
     torch.testing.assert_close(dynamics_loss(net, batch), torch.stack(parts).mean())
 
 
-def test_the_total_weighs_both_sorts_as_the_paper_does() -> None:
+def test_the_total_weighs_both_sorts_for_bagel_as_the_paper_does() -> None:
     net = small_net()
+    net.cfg = replace(net.cfg, loss=preset("bagel_7b").loss)
     both = losses(net, dynamics(net, SMALL), rewards(SMALL))
     torch.testing.assert_close(both.total, 1.0 * both.mse + 0.01 * both.ce)
     assert float(losses(net, None, rewards(SMALL)).mse) == 0.0
