@@ -20,11 +20,10 @@ import torch
 from torch.nn.functional import huber_loss
 
 from vla_mbpo_ros.algorithms.descent import CURVE, TRAINING
-from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner
+from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner, without_pace
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import has_training, read_training, write_training
 from vla_mbpo_ros.config import leaf
-from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 from vla_mbpo_ros.policy.protocol import NOISE
@@ -110,11 +109,11 @@ class _Trainer:
         return {"iteration": self.iteration, **told, "success": float(played.success.mean()), **vars(report)}
 
     def save(self, folder: Path) -> None:
-        facts = {"config": nested(self.cfg), "iteration": self.iteration, "dreamt": self._dreamt}
+        facts = {"config": without_pace(self.cfg), "iteration": self.iteration, "dreamt": self._dreamt}
         write_training(folder, learner_tensors(self._learner), {**facts, **learner_facts(self._learner)})
 
     def restore(self, folder: Path) -> None:
-        tensors, facts = read_training(folder, nested(self.cfg))
+        tensors, facts = read_training(folder, without_pace(self.cfg))
         restore_learner(self._learner, tensors, facts)
         self.iteration, self._dreamt = int(facts["iteration"]), int(facts["dreamt"])
 

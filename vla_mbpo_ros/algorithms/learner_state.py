@@ -8,7 +8,15 @@ from typing import Any
 from torch import Tensor
 
 from vla_mbpo_ros.algorithms.saved import module_tensors, optimiser_tensors, restore_module, restore_optimiser
+from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.rl.update import Learner
+
+_PACE = ("iterations", "evaluate_every", "save_every")  # no round depends on them
+
+
+def without_pace(cfg: Any) -> dict[str, Any]:
+    """The settings that must be the same when a training goes on; it may be given more rounds."""
+    return {name: value for name, value in nested(cfg).items() if name not in _PACE}
 
 
 def learner_tensors(learner: Learner) -> dict[str, Tensor]:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from vla_mbpo_ros.algorithms.descent import CURVE, TRAINING
-from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner
+from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner, without_pace
 from vla_mbpo_ros.algorithms.log import Log, Watch
 from vla_mbpo_ros.algorithms.saved import has_training, read_training, write_training
 from vla_mbpo_ros.algorithms.tabletop import TabletopGround
@@ -65,7 +65,7 @@ Evaluate = Callable[[FlowPolicy], float]
 class OnlinePpoConfig:
     """Settings of online PPO."""
 
-    iterations: int = leaf(16, "Rounds of playing and learning.", low=1)
+    iterations: int = leaf(24, "Rounds of playing and learning.", low=1)
     episodes: int = leaf(512, "Episodes in a round, shared out over the tasks.", low=1)
     discount: float = leaf(0.97, "Discount of a whole chunk.", low=0.0, high=1.0)
     lam: float = leaf(0.95, "GAE's lambda, a chunk.", low=0.0, high=1.0)
@@ -153,7 +153,7 @@ class _Trainer:
 
     def save(self, folder: Path) -> None:
         state = {
-            "config": nested(self.cfg),
+            "config": without_pace(self.cfg),
             "tasks": list(self._need.success),
             "iteration": self.iteration,
             "need": self._need.success,
@@ -163,7 +163,7 @@ class _Trainer:
         write_training(folder, learner_tensors(self._learner), state)
 
     def restore(self, folder: Path) -> None:
-        tensors, state = read_training(folder, nested(self.cfg))
+        tensors, state = read_training(folder, without_pace(self.cfg))
         if state["tasks"] != list(self._need.success):
             cause = f"The training in {folder} played {', '.join(state['tasks'])}."
             raise ConfigError(cause, "Give the same tasks again, in that order.")
