@@ -20,8 +20,8 @@ from vla_mbpo_ros.nodes.hand_over import HandOver
 from vla_mbpo_ros.nodes.imagination_inputs import Sights
 from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.schema import Frame, ImageArray
-from vla_mbpo_ros.web import source as shown
 from vla_mbpo_ros.web.page import Page
+from vla_mbpo_ros.web.source import Dream as ShownDream
 from vla_mbpo_ros.web.source import Model, PageState, Reality, Running, What
 
 LOOK_S = 0.2  # how soon it is seen that the world model came or went
@@ -144,8 +144,8 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _shown(dream: Dream) -> shown.Dream:
-    return shown.Dream(
+def _shown(dream: Dream) -> ShownDream:
+    return ShownDream(
         key=str(dream.number),
         title=dream.title,
         views=dream.views,
