@@ -90,6 +90,11 @@ def test_a_single_picture_is_large_enough_for_its_mark(size: tuple[int, int]) ->
     assert (shown[shown.shape[0] // 2, shown.shape[1] // 2] == 120).all()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (16, 300)])
+def test_also_a_tiny_and_a_very_low_picture_are_marked(size: tuple[int, int]) -> None:
+    assert marked(draw_picture(flat(120, *size), math.nan, "model-1")) > 0
+
+
 def test_the_mark_tells_the_probability_and_the_model() -> None:
     texts = {draw_picture(flat(1), p, v)[-14:].tobytes() for p in (0.1, 0.9, math.nan) for v in ("a-1", "b-2")}
     assert len(texts) == 6

@@ -75,6 +75,12 @@ def enter_graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
 
 
 @pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Once this file is there, the slow model is loaded."""
+    return tmp_path_factory.mktemp("slow") / "ready"
+
+
+@pytest.fixture(scope="module")
 def start_graph(enter_graph: Callable[..., LiveGraph]) -> Callable[..., LiveGraph]:
     """`start_graph(sim=True, set=("policy.horizon=8",), only=("robot_node",))`: see `live_graph.make_graph`."""
     from live_graph import make_graph

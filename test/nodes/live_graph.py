@@ -13,6 +13,8 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from std_srvs.srv import SetBool
 
@@ -22,6 +24,7 @@ from vla_mbpo_ros.bringup.run_folder import make_run_folder
 from vla_mbpo_ros.bringup.session import Session
 from vla_mbpo_ros.msg import Heartbeat
 from vla_mbpo_ros.nodes import qos
+from vla_mbpo_ros.srv import SetInstruction
 
 ASK_AGAIN_S = 5.0  # after that a request counts as lost
 LIMIT_S = 30.0  # a wait in vain fails after this; generous, because the machine may be busy with other things
@@ -119,6 +122,16 @@ class LiveGraph:
     def switch(self, name: str, on: bool) -> SetBool.Response:
         return self.call(SetBool, name, SetBool.Request(data=on))
 
+    def tell(self, instruction: str) -> None:
+        """The policy; an empty one lets it rest."""
+        request = SetInstruction.Request(instruction=instruction)
+        assert self.call(SetInstruction, "policy/set_instruction", request).success
+
+    def set_parameter(self, node: str, name: str, value: Any) -> None:
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        result = self.call(SetParameters, f"{node}/set_parameters", request).results[0]
+        assert result.successful, result.reason
+
     def transition(self, node: str, transition: int) -> bool:
         request = ChangeState.Request()
         request.transition.id = transition
@@ -128,6 +141,11 @@ class LiveGraph:
 
     def log(self, node: str) -> str:
         return (self.session.run.logs / f"{node}.log").read_text(encoding="utf-8")
+
+    def shown(self, node: str, key: str) -> str:
+        """What diagnostics said last."""
+        states = [status for status in self.statuses if status.name == f"{node}: state"]
+        return next((pair.value for status in states[-1:] for pair in status.values if pair.key == key), "")
 
     def errors(self, node: str) -> list[str]:
         """What diagnostics has called an error of this node so far."""

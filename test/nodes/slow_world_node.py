@@ -1,7 +1,8 @@
 """A world_model_node whose model takes its time, as learnt ones do: the rest of it is real.
 
-The model is loaded once the file `wait_for` is there. It imagines a chunk in `steps` steps, and gives the number of
-rows that went through it together as its probability, in hundredths. Any folder is a checkpoint, named after it.
+The model is loaded once the file `wait_for` is there. It imagines a chunk in `STEPS` steps, and gives the number of
+rows that went through it together as its probability, in hundredths; unless it shall not `judge`, as copy_last does
+not. Any folder is a checkpoint, named after it.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ ONE_EYED = "one_eyed"  # a checkpoint that has learnt the head camera only
 
 
 class Slow(CopyLast):
+    judges, step_s = True, STEP_S
+
     def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
         for _ in range(STEPS):
             pause()
-            time.sleep(STEP_S)
-        company = np.full(len(scenes), len(scenes) / 100.0)
+            time.sleep(self.step_s)
+        company = np.full(len(scenes), len(scenes) / 100.0 if self.judges else np.nan)
         return Dreams(scenes.images, company, chunks[:, -1], StateSource.COMMANDED)
 
 
@@ -45,7 +48,11 @@ class SlowSpec(NodeSpec):
 
 
 class SlowWorldNode(WorldModelNode):
-    EXTRAS: ClassVar = {"wait_for": ("", "The model is loaded once this file is there.")}
+    EXTRAS: ClassVar = {
+        "wait_for": ("", "The model is loaded once this file is there."),
+        "step_s": (STEP_S, "How long each step of a chunk takes [s]."),
+        "judges": (True, "Whether it gives a probability."),
+    }
 
     def __init__(self) -> None:
         super().__init__("slow_world_node")
@@ -58,6 +65,7 @@ class SlowWorldNode(WorldModelNode):
         known = super().make_model("")
         views = known.views[:1] if Path(path).name == ONE_EYED else known.views
         model = Slow(views, known.size, known.horizon)
+        model.judges, model.step_s = self.settings.extras["judges"], self.settings.extras["step_s"]
         model.version = f"slow-{Path(path).name or 'configured'}"
         return model
 

@@ -11,22 +11,19 @@ import re
 import signal
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from lifecycle_msgs.msg import Transition
-from live_graph import LiveGraph, make_graph
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
+from live_graph import LiveGraph
 from sensor_msgs.msg import Image
-from slow_world_node import SlowSpec
+from slow_graph import MODEL, STEPS, VIEWS, enter_slow_graph
+from slow_graph import VIEWER as NODE
 from visualization_msgs.msg import InteractiveMarker, InteractiveMarkerFeedback, InteractiveMarkerUpdate, MarkerArray
 from visualization_msgs.srv import GetInteractiveMarkers
 
-from vla_mbpo_ros.bringup.graph import GraphSpec
 from vla_mbpo_ros.evaluation.dream_view import MARK
 from vla_mbpo_ros.messages.images import decode_image
 from vla_mbpo_ros.messages.stamps import to_ns
@@ -34,33 +31,13 @@ from vla_mbpo_ros.nodes import qos
 from vla_mbpo_ros.schema import ImageArray
 
 pytestmark = pytest.mark.ros
-NODE, MODEL = "imagination_view_node", "world_model_node"
-VIEWS = ("head", "left_wrist", "right_wrist")
-STEPS = 8
 MENU = "imagined/menu"
 LATEST, SAMPLES, STILL, CLEAR = range(1, 5)  # entries, in their order
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Once this file is there, the slow model is loaded."""
-    return tmp_path_factory.mktemp("slow") / "ready"
-
-
-@pytest.fixture(scope="module")
 def live(enter_graph: Callable[..., LiveGraph], ready: Path) -> LiveGraph:
-    wanted = ("sim_node", "robot_node", "policy_node", "chunk_executor_node", MODEL, NODE)
-
-    def make(settings: tuple[str, ...]) -> GraphSpec:
-        graph = make_graph(settings, only=wanted, sim=True, record=False, world_model="copy_last")
-        slow = SlowSpec(**{**vars(graph.node(MODEL)), "respawn": False})
-        slow = replace(slow, parameters={**slow.parameters, "wait_for": str(ready)})
-        return replace(graph, nodes=tuple(slow if node.name == MODEL else node for node in graph.nodes))
-
-    os.environ["PYTHONPATH"] = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
-    chunks = (f"policy.horizon={STEPS}", "policy.replan_steps=4", "sim.realtime_factor=1.0")
-    # One row at a time, so that samples take a while.
-    return enter_graph(make, (*chunks, "imagination_view.samples=3", "world_model.max_batch=1"))
+    return enter_slow_graph(enter_graph, {"wait_for": str(ready)}, ("imagination_view.samples=3",))
 
 
 class Viewer:
@@ -115,18 +92,6 @@ def viewer(live: LiveGraph) -> Viewer:
     return Viewer(live)
 
 
-def shown(live: LiveGraph, node: str, key: str) -> str:
-    """What diagnostics said last."""
-    states = [status for status in live.statuses if status.name == f"{node}: state"]
-    return next((pair.value for status in states[-1:] for pair in status.values if pair.key == key), "")
-
-
-def set_parameter(live: LiveGraph, node: str, name: str, value: Any) -> None:
-    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-    result = live.call(SetParameters, f"{node}/set_parameters", request).results[0]
-    assert result.successful, result.reason
-
-
 def has_mark(image: ImageArray) -> bool:
     return bool((image == MARK).all(axis=-1).mean() > 0.02)
 
@@ -146,7 +111,7 @@ def test_the_menu_is_what_a_client_of_rviz_asks_for(viewer: Viewer) -> None:
 
 def test_while_the_model_is_loaded_a_click_is_answered_by_a_sentence(live: LiveGraph, viewer: Viewer) -> None:
     assert not has_mark(decode_image(live.until(lambda: viewer.strips, "the empty strip")[-1]))
-    live.until(lambda: shown(live, NODE, "chunks not seen, not imagined by itself"), "diagnostics")
+    live.until(lambda: live.shown(NODE, "chunks not seen, not imagined by itself"), "diagnostics")
     live.until(lambda: viewer.click(LATEST) or "still loading" in viewer.text, "the model's word", limit_s=20.0)
     live.until(lambda: any("still loading copy_last" in text for text in live.errors(NODE)), "it in diagnostics")
 
@@ -156,7 +121,7 @@ def test_while_the_model_is_loaded_a_click_is_answered_by_a_sentence(live: LiveG
 
 def test_the_latest_chunk_is_imagined_and_marked_in_every_picture(live: LiveGraph, viewer: Viewer, ready: Path) -> None:
     ready.touch()
-    live.until(lambda: shown(live, MODEL, "model") == "slow-configured", "the model")
+    live.until(lambda: live.shown(MODEL, "model") == "slow-configured", "the model")
     viewer.click(LATEST)
     text = viewer.wait_for("Imagined: chunk, in")
     assert text.startswith("success 1% (slow-configured)\n")  # one row went through the model
@@ -169,7 +134,7 @@ def test_the_latest_chunk_is_imagined_and_marked_in_every_picture(live: LiveGrap
         assert image.width >= 256
     ends_ns, begins_ns = to_ns(viewer.views["head"][-1].header.stamp), to_ns(viewer.strips[-1].header.stamp)
     assert ends_ns - begins_ns == STEPS * round(1e9 / 15.0)
-    live.until(lambda: shown(live, NODE, "model") == "slow-configured", "the model in diagnostics")
+    live.until(lambda: live.shown(NODE, "model") == "slow-configured", "the model in diagnostics")
 
 
 def test_who_comes_late_sees_the_last_dream(live: LiveGraph, viewer: Viewer) -> None:
@@ -190,12 +155,12 @@ def test_nothing_imagined_is_on_a_topic_of_a_camera(live: LiveGraph) -> None:
 
 def test_samples_stand_side_by_side_also_when_they_come_as_jpegs(live: LiveGraph, viewer: Viewer) -> None:
     width = viewer.strip().shape[1]
-    set_parameter(live, NODE, "imagination_view.jpeg_quality", 80)
+    live.set_parameter(NODE, "imagination_view.jpeg_quality", 80)
     viewer.click(SAMPLES)
     viewer.wait_for("Imagining: 3 samples of chunk, 1 of 3 steps")
     viewer.wait_for("Imagined: 3 samples of chunk")
     live.until(lambda: viewer.strip().shape[1] > width, "a wider strip")
-    set_parameter(live, NODE, "imagination_view.jpeg_quality", 0)
+    live.set_parameter(NODE, "imagination_view.jpeg_quality", 0)
 
 
 def test_of_two_clicks_the_second_is_refused_and_the_first_is_done(live: LiveGraph, viewer: Viewer) -> None:
@@ -216,15 +181,15 @@ def test_clear_cancels_and_shows_nothing(live: LiveGraph, viewer: Viewer) -> Non
     for heard in viewer.views.values():
         live.until(lambda heard=heard: not has_mark(decode_image(heard[-1])), "an empty view")
     assert viewer.markers[-1].markers[0].action == viewer.markers[-1].markers[0].DELETE
-    live.until(lambda: shown(live, NODE, "dreams") == "0", "no dream in diagnostics")
+    live.until(lambda: live.shown(NODE, "dreams") == "0", "no dream in diagnostics")
     live.until(lambda: "Cancelled after" in live.log(MODEL), "the model's word that it does not go on for nobody")
 
 
 def test_what_the_model_refuses_is_told_in_its_words(live: LiveGraph, viewer: Viewer) -> None:
-    set_parameter(live, MODEL, "world_model.max_samples", 2)
+    live.set_parameter(MODEL, "world_model.max_samples", 2)
     viewer.click(SAMPLES)
     viewer.wait_for("Not imagined: 3 samples of chunk.", "3 samples, 2 is the most")
-    set_parameter(live, MODEL, "world_model.max_samples", 16)
+    live.set_parameter(MODEL, "world_model.max_samples", 16)
 
 
 def test_the_layouts_of_rviz_and_foxglove_name_what_is_here(live: LiveGraph, viewer: Viewer) -> None:
@@ -259,7 +224,7 @@ def test_what_is_no_entry_of_this_menu_changes_nothing(live: LiveGraph, viewer: 
 
 
 def test_a_dream_of_what_was_executed_is_held_against_what_the_cameras_saw(live: LiveGraph, viewer: Viewer) -> None:
-    set_parameter(live, NODE, "imagination_view.every", 2)
+    live.set_parameter(NODE, "imagination_view.every", 2)
     live.until(lambda: compared(live) >= 2, "two comparisons")
     for view in VIEWS:
         last, mean = numbers(live, f"{view} PSNR [dB], mean")
@@ -267,44 +232,44 @@ def test_a_dream_of_what_was_executed_is_held_against_what_the_cameras_saw(live:
         assert 5.0 < mean <= 60.2
         assert all(0.0 < value <= 1.0 for value in numbers(live, f"{view} SSIM, mean"))
     # The twin moves and the model says that it does not: there must be an error where something changed.
-    moved = [shown(live, NODE, f"{view} PSNR where it changed [dB], mean").split(", ")[1] for view in VIEWS]
+    moved = [live.shown(NODE, f"{view} PSNR where it changed [dB], mean").split(", ")[1] for view in VIEWS]
     assert any(text != "nothing changed" and float(text) < 40.0 for text in moved)
     live.until(lambda: "what was executed" in viewer.text, "it in space")
-    set_parameter(live, NODE, "imagination_view.every", 0)
+    live.set_parameter(NODE, "imagination_view.every", 0)
 
 
 def test_who_asks_comes_before_what_is_imagined_by_itself_and_keeps_the_screen(live: LiveGraph, viewer: Viewer) -> None:
-    set_parameter(live, NODE, "imagination_view.every", 1)  # more than the model can do: it is always busy
-    live.until(lambda: shown(live, NODE, "under way") == "what was executed", "something under way")
+    live.set_parameter(NODE, "imagination_view.every", 1)  # more than the model can do: it is always busy
+    live.until(lambda: live.shown(NODE, "under way") == "what was executed", "something under way")
     viewer.click(LATEST)
     viewer.wait_for("Imagined: chunk, in")
     before = compared(live)
     live.until(lambda: compared(live) > before + 1, "more comparisons")
     assert "Imagined: chunk, in" in viewer.text
-    set_parameter(live, NODE, "imagination_view.every", 0)
+    live.set_parameter(NODE, "imagination_view.every", 0)
     viewer.click(CLEAR)
     viewer.wait_for("Cleared.")
 
 
 def compared(live: LiveGraph) -> int:
-    return int((shown(live, NODE, "compared, not compared") or "0").split(",")[0])
+    return int((live.shown(NODE, "compared, not compared") or "0").split(",")[0])
 
 
 def numbers(live: LiveGraph, key: str) -> list[float]:
-    return [float(text) for text in shown(live, NODE, key).split(", ")]
+    return [float(text) for text in live.shown(NODE, key).split(", ")]
 
 
 def test_a_chunk_that_was_replaced_before_its_end_is_compared_only_if_the_arm_kept_to_its_way(
     live: LiveGraph, viewer: Viewer
 ) -> None:
-    live.until(lambda: shown(live, NODE, "under way") == "nothing", "nothing under way")
-    set_parameter(live, NODE, "imagination_view.tolerance", 0.0)
-    before = int(shown(live, NODE, "compared, not compared").split(", ")[1])
+    live.until(lambda: live.shown(NODE, "under way") == "nothing", "nothing under way")
+    live.set_parameter(NODE, "imagination_view.tolerance", 0.0)
+    before = int(live.shown(NODE, "compared, not compared").split(", ")[1])
     viewer.click(LATEST)
     viewer.wait_for("Imagined: chunk, in")
-    live.until(lambda: int(shown(live, NODE, "compared, not compared").split(", ")[1]) > before, "its outcome")
-    assert "The arm left the dreamed way at step" in shown(live, NODE, "why not compared")
-    set_parameter(live, NODE, "imagination_view.tolerance", 0.02)
+    live.until(lambda: int(live.shown(NODE, "compared, not compared").split(", ")[1]) > before, "its outcome")
+    assert "The arm left the dreamed way at step" in live.shown(NODE, "why not compared")
+    live.set_parameter(NODE, "imagination_view.tolerance", 0.02)
 
 
 def test_a_robot_that_holds_makes_the_control_come_true(live: LiveGraph, viewer: Viewer) -> None:
@@ -335,7 +300,7 @@ def test_it_goes_through_its_lifecycle_in_the_middle_of_a_dream(live: LiveGraph,
     # The middleware takes a while to see that the old menu's ear is gone and a new one is here.
     live.until(lambda: viewer.click(STILL) or "Imagined: nothing commanded" in viewer.text, "a dream again")
     live.spin(0.5)
-    live.until(lambda: shown(live, NODE, "under way") == "nothing", "the last click's dream")
+    live.until(lambda: live.shown(NODE, "under way") == "nothing", "the last click's dream")
 
 
 def test_without_a_world_model_it_says_so_and_lives(live: LiveGraph, viewer: Viewer) -> None:

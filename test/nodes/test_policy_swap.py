@@ -15,7 +15,7 @@ from small_policies import save_small
 
 from vla_mbpo_ros.msg import ActionChunk, ExecutorStatus, JointCommand, SimState
 from vla_mbpo_ros.robots import get_robot
-from vla_mbpo_ros.srv import LoadCheckpoint, Reset, SetInstruction
+from vla_mbpo_ros.srv import LoadCheckpoint, Reset
 
 pytestmark = pytest.mark.ros
 ROBOT = get_robot("arx_x5")
@@ -45,17 +45,13 @@ def acting(live: LiveGraph, folder: Path, versions: dict[str, str]) -> Iterator[
     assert live.call(Reset, "sim/reset", Reset.Request(seed=1)).success
     assert live.switch("robot/arm", True).success
     assert live.switch("executor/enable", True).success
-    tell(live, "stir")
+    live.tell("stir")
     executed = live.listen(JointCommand, "robot/executed_command")
     live.until(lambda: executed and executed[-1].source == "policy", "the policy in control")
     yield live
-    tell(live, "")
+    live.tell("")
     for name in ("executor/enable", "robot/arm"):
         live.switch(name, False)
-
-
-def tell(live: LiveGraph, instruction: str) -> None:
-    assert live.call(SetInstruction, "policy/set_instruction", SetInstruction.Request(instruction=instruction)).success
 
 
 def load(live: LiveGraph, path: Path, dry_run: bool = False) -> LoadCheckpoint.Response:
@@ -88,18 +84,15 @@ def test_loading_in_mid_episode_loses_no_tick_and_the_next_episode_has_the_new_p
     assert not any(tick.missing for tick in ticks)
     assert {command.source for command in executed} == {"policy"}
     assert {status.state for status in statuses} <= {ExecutorStatus.RUNNING, ExecutorStatus.BLENDING}
-    acting.until(lambda: shown(acting, "next policy").startswith(versions["second"]), "the next policy in diagnostics")
+    acting.until(
+        lambda: acting.shown("policy_node", "next policy").startswith(versions["second"]),
+        "the next policy in diagnostics",
+    )
     assert acting.call(Reset, "sim/reset", Reset.Request(seed=2)).success
     acting.until(lambda: chunks[-1].policy_version == versions["second"], "the new policy")
-    acting.until(lambda: shown(acting, "policy") == versions["second"], "the new policy in diagnostics")
-    assert shown(acting, "checkpoint") == str(folder / "second")
-    assert shown(acting, "next policy") == "none"
-
-
-def shown(live: LiveGraph, key: str) -> str:
-    """What diagnostics said last of the policy node's `key`."""
-    states = [status for status in live.statuses if status.name == "policy_node: state"]
-    return next((pair.value for status in reversed(states[-1:]) for pair in status.values if pair.key == key), "")
+    acting.until(lambda: acting.shown("policy_node", "policy") == versions["second"], "the new policy in diagnostics")
+    assert acting.shown("policy_node", "checkpoint") == str(folder / "second")
+    assert acting.shown("policy_node", "next policy") == "none"
 
 
 def test_the_version_in_a_chunk_is_of_the_policy_that_made_it(
@@ -109,8 +102,8 @@ def test_the_version_in_a_chunk_is_of_the_policy_that_made_it(
     chunks = acting.listen(ActionChunk, "policy/action_chunk")
     assert next_version(acting, chunks) == {versions["first"]}
     assert load(acting, folder / "second").version == versions["first"]
-    tell(acting, "")
-    tell(acting, "stir")
+    acting.tell("")
+    acting.tell("stir")
     assert next_version(acting, chunks, 2) == {versions["second"]}
     acting.switch("robot/arm", False)
     reply = load(acting, folder / "third")
@@ -155,7 +148,7 @@ def test_the_instruction_is_changed_while_the_policy_acts(acting: LiveGraph, ver
     chunks = acting.listen(ActionChunk, "policy/action_chunk")
     executed = acting.listen(JointCommand, "robot/executed_command")
     acting.until(lambda: chunks and chunks[-1].instruction == "stir", "a chunk of the old instruction")
-    tell(acting, "wave")
+    acting.tell("wave")
     have = len(chunks)
     acting.until(lambda: len(chunks) > have + 1, "chunks")
     assert {chunk.instruction for chunk in chunks[have + 1 :]} == {"wave"}

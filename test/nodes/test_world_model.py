@@ -40,12 +40,6 @@ SEEN_NS = 3_000_000_000  # stamp of the images that tests send
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Once this file is there, the slow model is loaded."""
-    return tmp_path_factory.mktemp("slow") / "ready"
-
-
-@pytest.fixture(scope="module")
 def live(enter_graph: Callable[..., LiveGraph], ready: Path) -> LiveGraph:
     nodes = ("sim_node", "robot_node", "world_model_node")
 
@@ -108,12 +102,6 @@ def ask(live: LiveGraph, name: str, request: Imagine.Request) -> Imagine.Respons
     return live.call(Imagine, name, request)
 
 
-def shown(live: LiveGraph, node: str, key: str) -> str:
-    """What diagnostics said last."""
-    states = [status for status in live.statuses if status.name == f"{node}: state"]
-    return next((pair.value for status in states[-1:] for pair in status.values if pair.key == key), "")
-
-
 # -- while it is loaded
 
 
@@ -122,7 +110,7 @@ def test_before_the_model_is_loaded_it_says_so_and_then_answers(live: LiveGraph,
     assert (reply.success, reply.model_version) == (False, "")
     assert "still loading copy_last" in reply.message
     assert "Ask again in a moment" in reply.message
-    live.until(lambda: shown(live, "slow_world_node", "loading").startswith("loading copy_last"), "its sub-state")
+    live.until(lambda: live.shown("slow_world_node", "loading").startswith("loading copy_last"), "its sub-state")
     ready.touch()
     live.until(lambda: ask(live, SLOW, given()).success, "the model")
 
@@ -355,7 +343,7 @@ def test_another_model_answers_from_the_next_request_on(slow: LiveGraph, tmp_pat
         refused = load(slow, path)
         assert (refused.success, refused.version) == (False, "slow-better")
         assert words in refused.message
-    slow.until(lambda: shown(slow, "slow_world_node", "model") == "slow-better", "the new model in diagnostics")
+    slow.until(lambda: slow.shown("slow_world_node", "model") == "slow-better", "the new model in diagnostics")
 
 
 def test_of_a_robot_whose_cameras_it_knows_in_part_a_model_takes_those(slow: LiveGraph, tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ from threading import Event, Lock, Thread
 import numpy as np
 
 from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.evaluation.dreams import Note
 from vla_mbpo_ros.evaluation.images import changed_psnr, psnr, ssim
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray, Frame, ImageArray
 from vla_mbpo_ros.sim.tabletop import TASKS, Snapshot, get_table_task, to_command
 from vla_mbpo_ros.sim.tabletop.experts import expert_action
 from vla_mbpo_ros.sim.tabletop.world import World
-from vla_mbpo_ros.web.source import Dream, Model, Note, PageState, Reality, Running, What
+from vla_mbpo_ros.web.source import Dream, Model, PageState, Reality, Running, What
 from vla_mbpo_ros.world_model.protocol import WorldModel
 from vla_mbpo_ros.world_model.rivals.oracle import GroundedScenes, OracleWorld
 
@@ -106,12 +107,13 @@ class TabletopSource:
                 raise VlaMbpoError("The world model is still being loaded.", "Ask again in a moment.")
             if self._running is not None:
                 raise VlaMbpoError("A dream is under way.", "Wait for it, or cancel it.")
-            self._running = Running(TITLES[what], 0, samples * CHUNKS)
+            title = (f"{samples} samples of " if samples > 1 else "") + TITLES[what]
+            self._running = Running(title, 0, samples * CHUNKS)
             self._count += 1
             self._cancelled.clear()
-        arguments = (self.model, f"dream-{self._count}", what, samples, self.tick)
+        arguments = (self.model, f"dream-{self._count}", title, what, samples, self.tick)
         Thread(target=self._dream, args=arguments, daemon=True).start()
-        return f"Imagining {TITLES[what]}" + (f", {samples} samples." if samples > 1 else ".")
+        return f"Imagining {title}."
 
     def cancel(self) -> str:
         self._cancelled.set()
@@ -131,11 +133,11 @@ class TabletopSource:
         if self._cancelled.is_set():
             raise VlaMbpoError("The dream was cancelled.")
 
-    def _dream(self, model: WorldModel, key: str, what: What, samples: int, tick: int) -> None:
+    def _dream(self, model: WorldModel, key: str, title: str, what: What, samples: int, tick: int) -> None:
         episode, began_s = self._episode, time.monotonic()
         now = (episode.images[tick][None], episode.states[tick][None], (episode.instruction,))
         scenes = GroundedScenes(*now, (episode.snapshots[tick],)).repeat(samples)
-        dream = Dream(key, TITLES[what], model.views, CHUNKS, ((),) * samples, model.version)
+        dream = Dream(key, title, model.views, CHUNKS, ((),) * samples, model.version)
         pictures = [scenes.images]
         try:
             for number, chunk in enumerate(self._chunks(what, tick)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from browser import CHROMIUM, DRIVER, END, HOME, RIGHT, Browser
+from browser import END, HOME, NEEDED, RIGHT, Browser
 from tabletop_source import CHUNKS, HORIZON, Episode, TabletopSource
 
 from vla_mbpo_ros.config import PageConfig
@@ -17,24 +17,7 @@ from vla_mbpo_ros.web.page import Page
 from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
 
 pytest.importorskip("selenium", reason="selenium is not installed (pip's `dev` has it)")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed (Debian: chromium, chromium-driver)"
-)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.driver.quit()
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    chromium.driver.get_log("browser")
-    yield chromium
-    assert chromium.complaints() == []
-    chromium.driver.get("about:blank")
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,8 @@ def strayed(course: Course, chunk: ActionChunk, robot: RobotSpec, tolerance: flo
         return ""
     step = int(np.argmax(far > tolerance))
     command = course.executed[step]
-    told = f"chunk {command.chunk_id}" if command.chunk_id not in (0, chunk.chunk_id) else command.source
+    number = command.chunk_id % 2**32  # above: the policy's session
+    told = f"chunk {number}" if command.chunk_id not in (0, chunk.chunk_id) else command.source
     return (
         f"The arm left the dreamed way at step {step + 1} of {chunk.horizon}, told by {told}; "
         f"it came {far.max():.0%} of its reach apart, {tolerance:.0%} is allowed."

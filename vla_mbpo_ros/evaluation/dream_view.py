@@ -71,10 +71,15 @@ def draw_strip(dream: Dream, side: int = SIDE) -> ImageArray:
 
 
 def draw_picture(image: ImageArray, success: float, version: str) -> ImageArray:
-    """One imagined view, each pixel a square of pixels where it is small."""
-    times = max(math.ceil(SHOWN / image.shape[1]), 1)
-    large = Image.fromarray(image).resize((image.shape[1] * times, image.shape[0] * times), Image.Resampling.NEAREST)
+    """One imagined view, enlarged and marked."""
+    large = Image.fromarray(np.ascontiguousarray(enlarged(image)))
     return np.asarray(_marked(large, f"IMAGINED · {success_text(success)} · {version}"))
+
+
+def enlarged(image: ImageArray) -> ImageArray:
+    """Wide enough for a ribbon; by a whole number, so a pixel of the model stays a square."""
+    times = max(math.ceil(SHOWN / image.shape[1]), 1)
+    return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def draw_nothing(width: int = SHOWN, height: int = SHOWN * 3 // 4) -> ImageArray:
@@ -151,8 +156,7 @@ def _after(dream: Dream, chunk: int) -> str:
 
 
 def _headline(dream: Dream) -> str:
-    chunk = f" {dream.chunk_id % 2**32}" if dream.chunk_id else ""  # its upper half is the policy's session
-    return f"IMAGINED by {dream.model_version}: {dream.how}{chunk} · {success_text(dream.last_success)}"
+    return f"IMAGINED by {dream.model_version}: {dream.title} · {success_text(dream.last_success)}"
 
 
 def _name_views(pen: ImageDraw.ImageDraw, heights: dict[str, int]) -> None:
@@ -178,7 +182,7 @@ def _marked(picture: Image.Image, text: str) -> Image.Image:
     made = picture.copy()
     pen = ImageDraw.Draw(made)
     width, height = made.size
-    size = 12 if width >= 120 else 9
+    size = max(width // 20, 12 if width >= 120 else 9)  # it must be read also where the picture is shown smaller
     pen.rectangle((0, 0, width - 1, height - 1), outline=MARK, width=FRAME)
     pen.rectangle((0, height - size - 5, width - 1, height - 1), fill=MARK)
     pen.text((width / 2, height - size / 2 - 2.5), _short(text, width - 6, size), ON_MARK, _font(size), anchor="mm")

@@ -22,6 +22,7 @@ from vla_mbpo_ros.evaluation.images import changed_psnr, psnr, ssim
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 
 KEPT = 16  # dreams of a log
+REMEMBERED = 5  # notes of a log
 View = str
 Pictures = Mapping[View, ImageArray]  # (H, W, 3) each
 
@@ -66,6 +67,11 @@ class Dream:
     @property
     def views(self) -> tuple[View, ...]:
         return tuple(self.before)
+
+    @property
+    def title(self) -> str:
+        """What was asked for, with the number of its chunk."""
+        return f"{self.how} {self.chunk_id % 2**32}" if self.chunk_id else self.how  # above: the policy's session
 
     @property
     def samples(self) -> int:
@@ -113,6 +119,14 @@ def compare(dream: Dream, truth: Pictures) -> Check:
     return Check(errors, truth)
 
 
+@dataclass(frozen=True)
+class Note:
+    """Something that people should know."""
+
+    text: str
+    is_error: bool = False
+
+
 class DreamLog:
     """The last dreams, and the errors of the last `compared` that reality could be held against; what goes on now."""
 
@@ -122,7 +136,9 @@ class DreamLog:
         self._checks: deque[Mapping[View, Errors]] = deque(maxlen=compared)
         self._count = 0
         self.said = ""  # what was said last, for people
+        self.notes: tuple[Note, ...] = ()  # the last ones, the newest last
         self.under_way = ""  # what is being imagined; empty: nothing
+        self.progress = (0, 0)  # of it: steps done, steps in all
         self.outcomes: Counter[str] = Counter()  # "compared" and "not compared"
         self.why_not = ""  # why the last one was not compared
 
@@ -146,6 +162,10 @@ class DreamLog:
                     self._dreams[index] = replace(dream, check=check)
                     return self._dreams[index]
         return None
+
+    def note(self, text: str, is_error: bool = False) -> None:
+        """For people, and for longer than the next word."""
+        self.notes = (*self.notes, Note(text, is_error))[-REMEMBERED:]
 
     def clear(self) -> None:
         """Forget the dreams. The errors stay: they are the model's."""

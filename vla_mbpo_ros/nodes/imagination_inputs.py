@@ -35,6 +35,7 @@ class Sights:
         control_dt_ns = round(1e9 / cfg.control_hz)
         self._courses = Courses(node.robot, ages, cfg.policy.max_state_age_s, control_dt_ns, self._command)
         self.missed, self.why_missed = 0, ""  # chunks whose observation is not here
+        self.newest: dict[str, tuple[int, bytes]] = {}  # camera -> stamp [ns] and message; any thread may look
         self._chunk: ProposedChunk | None = None  # until what it was made of is here
         image_qos = qos.IMAGE if node.simulated else qos.NEWEST_IMAGE  # a simulation may run faster than we look
         for camera in cfg.cameras:
@@ -72,7 +73,10 @@ class Sights:
         return decode_command(deserialize_message(data, JointCommand), self._node.robot)
 
     def _keep(self, source: str, data: bytes, info: dict[str, int]) -> None:
-        if ended := self._courses.add(source, stamp_of_cdr(data), data):
+        stamp_ns = stamp_of_cdr(data)
+        if source in self._node.cfg.cameras:
+            self.newest[source] = stamp_ns, data
+        if ended := self._courses.add(source, stamp_ns, data):
             self._over(ended)
         self._follow()
 

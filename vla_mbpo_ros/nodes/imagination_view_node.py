@@ -1,8 +1,8 @@
 """Lets people look at what the world model imagines, and holds it against what the cameras see then.
 
-    menu in RViz ──> world_model/imagine ──> DreamLog ──> imagined/<view>/image, imagined/strip, imagined/markers
-                                                ^
-    cameras, executed commands ──> Courses ──truth──> errors of each view in /diagnostics
+    menu in RViz, page ──> world_model/imagine ──> DreamLog ──> imagined/<view>/image, imagined/strip, imagined/markers
+                                                      ^  └────> the page for browsers, with `page.enabled`
+          cameras, executed commands ──> Courses ──truth──> errors of each view in /diagnostics
 
 Nothing here commands, and no tick waits for it. With `imagination_view.every` it asks by itself what the model makes
 of the commands that were executed, once that is over: of these the truth is always known.
@@ -24,10 +24,12 @@ from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.nodes.imagination_inputs import Sights
 from vla_mbpo_ros.nodes.imagination_messages import Wish, dream_of, goal_of, truth_of
 from vla_mbpo_ros.nodes.imagination_outputs import Screen, draw
+from vla_mbpo_ros.nodes.imagination_page import DreamPage
 from vla_mbpo_ros.nodes.imagine_client import ImagineClient
 from vla_mbpo_ros.nodes.menu_marker import MenuMarker
 from vla_mbpo_ros.nodes.process import run
 from vla_mbpo_ros.nodes.runtime import ManagedNode
+from vla_mbpo_ros.web.source import What
 from vla_mbpo_ros.world_model.queue import Cancelled
 
 LATEST, SAMPLES, STILL, CLEAR = "latest", "samples", "still", "clear"  # entries of the menu
@@ -38,7 +40,15 @@ Result = TypeVar("Result")
 
 
 class ImaginationViewNode(ManagedNode):
-    SECTIONS = ("imagination_view", "cameras", "policy.horizon", "policy.max_state_age_s", "world_model.time_limit_s")
+    SECTIONS = (
+        "imagination_view",
+        "page",
+        "cameras",
+        "policy.horizon",
+        "policy.max_state_age_s",
+        "world_model.kind",
+        "world_model.time_limit_s",
+    )
 
     def __init__(self) -> None:
         super().__init__("imagination_view_node")
@@ -60,14 +70,20 @@ class ImaginationViewNode(ManagedNode):
         self._screen = Screen(self)
         self._sights = Sights(self, self._on_proposed, self._on_over)
         self._menu = MenuMarker(self, "imagined/menu", own.frame_id, self._entries(), self._on_chosen)
+        page = DreamPage(self, self.log, self._sights, self, self._client.is_ready) if self.cfg.page.enabled else None
+        self._page = page
 
     def start(self) -> None:
         self._shown = None
         self._menu.show()
         self._screen.show_nothing(self.now_ns())
         self._tell("Click on the cube to imagine.")
+        if self._page:
+            self._page.serve()
 
     def stop(self) -> None:
+        if self._page:
+            self._page.end()
         self._client.cancel()
         self._next = None
 
@@ -81,6 +97,8 @@ class ImaginationViewNode(ManagedNode):
 
     def diagnose(self, status: diagnostics.Status) -> None:
         newest, outcomes = self.log.newest, self.log.outcomes
+        if self._page:
+            self._page.diagnose(status)
         status.add("said", self.log.said)
         status.add("under way", self.log.under_way or "nothing")
         status.add("dreams", str(len(self.log.dreams)))
@@ -106,24 +124,45 @@ class ImaginationViewNode(ManagedNode):
 
     def _on_chosen(self, entry: str) -> None:
         if entry == CLEAR:
-            self._clear()
+            self.clear()
             return
-        try:
-            self._take(self._wish(entry))
-        except VlaMbpoError as error:
-            self._tell(str(error))
-            raise
+        what = What.DO_NOTHING if entry == STILL else What.LATEST
+        self.imagine(what, self.cfg.imagination_view.samples if entry == SAMPLES else 1)
 
-    def _wish(self, entry: str) -> Wish:
+    def imagine(self, what: What, samples: int) -> str:
+        """Begin it, or an error says why not."""
+        try:
+            wish = self._wish(what, samples)
+            self._take(wish)
+        except VlaMbpoError as error:
+            self._note(str(error), is_error=True)
+            raise
+        return f"Imagining: {wish.how} …"
+
+    def cancel(self) -> str:
+        """What is under way, for whomever; what was imagined stays."""
+        if self._current is None:
+            return "Nothing is under way."
+        self._next = None
+        self._client.cancel()
+        return f"Cancelling: {self._current.how} …"
+
+    def clear(self) -> str:
+        self._next = self._shown = None
+        self._undecided.clear()
+        self.log.clear()
+        self._client.cancel()
+        self._screen.show_nothing(self.now_ns())
+        self._note("Cleared.")
+        return "Cleared."
+
+    def _wish(self, what: What, samples: int) -> Wish:
         self._asked += 1
-        if entry == STILL:
-            course = self._sights.still()
-            return Wish("nothing commanded", course, course.chunk, seed=self._asked)
-        course = self._sights.latest
-        if entry == SAMPLES:
-            samples = self.cfg.imagination_view.samples
-            return Wish(f"{samples} samples of chunk", course, course.chunk, samples, self._asked)
-        return Wish("chunk", course, course.chunk, seed=self._asked)
+        still = what is What.DO_NOTHING
+        course = self._sights.still() if still else self._sights.latest
+        how = "nothing commanded" if still else "chunk"
+        how = f"{samples} samples of {how}" if samples > 1 else how
+        return Wish(how, course, course.chunk, samples, self._asked)
 
     def _take(self, wish: Wish) -> None:
         """Now, after what nobody asked for, or not at all."""
@@ -137,18 +176,16 @@ class ImaginationViewNode(ManagedNode):
             told = (self._next or busy).how
             raise VlaMbpoError(f"'{wish.how}' is not begun: '{told}' is under way.", "Wait for it, or choose Clear.")
 
-    def _clear(self) -> None:
-        self._next = self._shown = None
-        self._undecided.clear()
-        self.log.clear()
-        self._client.cancel()
-        self._screen.show_nothing(self.now_ns())
-        self._tell("Cleared.")
-
     def _tell(self, text: str, asked: bool = True) -> None:
         self.log.said = text
         if asked or not self._holds():
             self._screen.tell(self._shown, text)
+
+    def _note(self, text: str, asked: bool = True, is_error: bool = False) -> None:
+        """As `_tell`, and remembered if somebody asked for it."""
+        if asked:
+            self.log.note(text, is_error)
+        self._tell(text, asked)
 
     def _holds(self) -> bool:
         """Whether somebody looks at what they asked for: until Clear nothing else takes its place."""
@@ -158,6 +195,7 @@ class ImaginationViewNode(ManagedNode):
 
     def _begin(self, wish: Wish) -> None:
         self._current, self.log.under_way = wish, wish.how
+        self.log.progress = 0, wish.samples
         self._tell(f"Imagining: {wish.how} …", wish.asked)
         self.executor.create_task(self._imagine(wish, self._life))
 
@@ -178,10 +216,10 @@ class ImaginationViewNode(ManagedNode):
 
     def _fail(self, wish: Wish, error: VlaMbpoError) -> None:
         if not isinstance(error, Cancelled):
-            self._tell(f"Not imagined: {wish.how}. {error}", wish.asked)
+            self._note(f"Not imagined: {wish.how}. {error}", wish.asked, is_error=True)
             self.complain(error)
         elif wish.asked:
-            self._tell(f"Cancelled: {wish.how}.")
+            self._note(f"Cancelled: {wish.how}.")
 
     async def _dream(self, wish: Wish, life: object) -> None:
         goal = goal_of(wish, self._sights, self.robot, self.cfg.imagination_view.jpeg_quality)
@@ -194,11 +232,14 @@ class ImaginationViewNode(ManagedNode):
         if dream.asked or not self._holds():
             self._shown = dream
         await self._show(dream, life)
-        self._tell(f"Imagined: {wish.how}, in {dream.elapsed_s:.2f} s.", wish.asked)
+        self._note(f"Imagined: {wish.how}, in {dream.elapsed_s:.2f} s.", wish.asked)
         self._settle()
 
     def _on_progress(self, wish: Wish, done: int, total: int) -> None:
-        if wish is self._current and done < total:
+        if wish is not self._current:
+            return
+        self.log.progress = done, total
+        if done < total:
             self._tell(f"Imagining: {wish.how}, {done} of {total} steps …", wish.asked)
 
     async def _show(self, dream: Dream, life: object) -> None:

@@ -31,6 +31,10 @@ class ImagineClient:
         self._ended = False
         self.cancelled = False
 
+    def is_ready(self) -> bool:
+        """Whether somebody would answer."""
+        return bool(self._client.server_is_ready())
+
     def close(self) -> None:
         """Whoever waits is told; without a word of the model, which may take its time."""
         self._ended = self.cancelled = True
@@ -44,7 +48,7 @@ class ImagineClient:
     async def ask(self, goal: Imagine.Goal, progress: Progress) -> Imagine.Result:
         """An error of our tree if it is refused, cancelled, or nobody answers."""
         self.cancelled = False
-        if not await self._until(self._client.server_is_ready, FIND_S):
+        if not await self._until(self.is_ready, FIND_S):
             raise GraphError(f"Nobody serves {NAME}.", "Is world_model_node up? See its log.")
         sent = self._client.send_goal_async(goal, feedback_callback=lambda message: _tell(progress, message.feedback))
         # Also when cancelled meanwhile: only what was taken can be cancelled at the model.
@@ -69,7 +73,7 @@ class ImagineClient:
         future = handle.get_result_async()
         limit_s = self._limit_s + MORE_S
         try:
-            if not await self._until(lambda: future.done() or not self._client.server_is_ready(), limit_s):
+            if not await self._until(lambda: future.done() or not self.is_ready(), limit_s):
                 raise GraphError(f"{NAME} gave no answer in {limit_s:g} s.", "See the log of world_model_node.")
         finally:
             if not (future.done() or self._ended):

@@ -7,6 +7,6 @@
     answer.py    what goes back; `Refused`, an answer that says no
     static/      the page itself: HTML, CSS and JavaScript as they are, no build, nothing from another address
 
-It moves no robot. Imports `schema`, `config` and `errors`. No ROS, no torch. `nodes` and what lies between may import
-this room.
+It moves no robot. Imports `evaluation`, which draws the mark into imagined pictures, `schema`, `config` and `errors`.
+No ROS, no torch. `nodes` and what lies between may import this room.
 """

@@ -19,9 +19,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from vla_mbpo_ros.errors import UnknownName
+from vla_mbpo_ros.evaluation.dream_view import draw_picture, enlarged
 from vla_mbpo_ros.web.answer import JPEG, KEEP_NOTHING, Answer, Refused, as_json
 from vla_mbpo_ros.web.asking import read_wish
-from vla_mbpo_ros.web.pictures import as_jpeg, enlarged, marked
+from vla_mbpo_ros.web.pictures import as_jpeg
 from vla_mbpo_ros.web.source import PageSource
 
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -91,11 +92,14 @@ class Routes:
 
     def _dream(self, dream: str, sample: str, chunk: str, view: str) -> Answer:
         image = self._source.dreamed_picture(dream, _number(sample), _number(chunk), view)
-        if image is None:
+        known = next((each for each in self._source.state().dreams if each.key == dream), None)
+        if image is None or known is None:
             cause = f"Dream '{dream[:40]}' has no picture of '{view[:40]}', sample {sample}, after {chunk} chunks."
             raise Refused(HTTPStatus.NOT_FOUND, cause, "It may have been cleared: imagine anew.")
-        large = enlarged(image)
-        return Answer(as_jpeg(large if _number(chunk) == 0 else marked(large)), JPEG)
+        if _number(chunk) == 0:
+            return Answer(as_jpeg(enlarged(image)), JPEG)
+        success = known.success[_number(sample)][_number(chunk) - 1]
+        return Answer(as_jpeg(draw_picture(image, success, known.version)), JPEG)
 
     def _truth(self, dream: str, view: str) -> Answer:
         image = self._source.true_picture(dream, view)

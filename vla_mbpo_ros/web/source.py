@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from vla_mbpo_ros.evaluation.dreams import Note
 from vla_mbpo_ros.schema import Frame, ImageArray
 
 
@@ -50,7 +51,7 @@ class Dream:
     """One request's answer, as far as it is known."""
 
     key: str  # in addresses, never used twice in one process: letters, digits, - and _
-    title: str  # "the latest chunk", "doing nothing"
+    title: str  # "chunk 42", "4 samples of nothing commanded"
     views: tuple[str, ...]  # the head first
     chunks: int  # that were asked for
     success: tuple[tuple[float, ...], ...]  # of each sample, one number a chunk imagined so far; NaN: not judged
@@ -69,14 +70,6 @@ class Reality:
     mean_psnr_db: float  # of the last comparisons
     ssim: float
     changed_psnr_db: float  # over the pixels that changed; NaN where none did
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something to tell people."""
-
-    text: str
-    is_error: bool = False
 
 
 @dataclass(frozen=True)

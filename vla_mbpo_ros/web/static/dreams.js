@@ -69,9 +69,8 @@ export class Dreams {
 }
 
 function about(dream) {
-  const samples = dream.success.length === 1 ? "" : `${dream.success.length} samples of `;
   const chunks = dream.chunks === 1 ? "one chunk" : `${dream.chunks} chunks`;
-  return `${samples}${dream.title}, ${chunks} · ${dream.version} · ${dream.elapsed_s.toFixed(2)} s`;
+  return `${dream.title}, ${chunks} · ${dream.version} · ${dream.elapsed_s.toFixed(2)} s`;
 }
 
 function buildSample(dream, index, pick) {

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from client import LIMIT_S
+import pytest
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+NEEDED = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="chromium or chromedriver is not installed (Debian: chromium, chromium-driver)"
+)
+LIMIT_S = 20.0  # a wait in vain fails after this; generous, because the machine may be busy
 END, HOME, RIGHT = "\ue010", "\ue011", "\ue014"  # keys, as WebDriver names them
 ARGUMENTS = (
     "--headless=new",
