@@ -86,6 +86,13 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
+def check_device(name: str) -> None:
+    from vla_mbpo_ros.models.need import need
+
+    if name == "cuda" and not need("torch").cuda.is_available():
+        raise ConfigError("--device is cuda, and this machine has no CUDA device.", "Give --device cpu.")
+
+
 def load_parent(path: Path, device: str = "cpu", dtype: str = "") -> Any:
     """A policy to begin with; ConfigError if it is none of ours."""
     from vla_mbpo_ros.policy.checkpoint import is_ours, load_policy
