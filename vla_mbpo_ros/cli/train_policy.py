@@ -1,4 +1,4 @@
-"""`vla-mbpo train policy`: by imitation of bags or of the tabletop's experts, or by trial in the simulator."""
+"""`vla-mbpo train policy`: by imitation of bags or of experts, by trial in the simulator, or on branches."""
 
 from __future__ import annotations
 
