@@ -90,6 +90,8 @@ def test_an_interrupted_training_goes_on_bit_for_bit_with_the_dreams_that_it_had
         assert torch.equal(one, other), name
     curves = [read_log(tmp_path / name / CURVE) for name in ("whole", "parts")]
     assert [row["loss"] for row in curves[0]] == [row["loss"] for row in curves[1]]
+    seconds = [float(row["seconds"]) for row in curves[1]]
+    assert seconds == sorted(seconds)  # also of what was learnt before the interruption
     model, other = world(), dataclasses.replace(FAST, batch=6)
     data = JourneyDreams(journeys, model)
     with pytest.raises(ConfigError, match="batch was 4"):

@@ -58,6 +58,9 @@ def test_a_trunk_then_imitation_then_branches_in_the_simulator(
     assert cli.main(["train", "trunk", "--json", "--out", str(trunk), *words]) == 0
     seen = json.loads(capsys.readouterr().out)
     assert seen["held_out"]["touched_mm"] > 0.0
+    words = ("--task", "press_red", "--episodes", "1", "--set", "steps=1", "batch=4", "log_every=1")
+    assert cli.main(["train", "trunk", "--out", str(tmp_path / "few"), *words]) == 0  # too few to hold one out
+    assert "off by" not in capsys.readouterr().out
     quick = ("--set", "steps=2", "batch=4", "log_every=1", "frozen_trunk=true")
     first = train("--demos", "1", "--trunk", str(trunk / "policy"), "--out", str(sft), *quick)[1]
     assert read_lineage(sft / "policy").parent == seen["version"]

@@ -78,6 +78,11 @@ def test_bags_of_an_arm_become_a_world_model_that_is_told_the_state(train: Run, 
         (("--episodes", "0"), "episodes 0"),
         (("--data", "bags", "--policy", "runs/policy"), "play on the tabletop"),
         (("--parent", "a", "--autoencoder", "b"), "brings its own"),
+        (("--parent", "a", "--no-ivd"), "with or without interleaving"),
+        (("--parent", "a", "--preset", "small"), "brings its own"),
+        (("--parent", "a"), "--set changes the network"),
+        (("--held-out", "1"), "--held-out is 1.0"),
+        (("--episodes", "50001"), "would reach those that are held out"),
         (("--data", "nowhere"), "nowhere"),
     ],
 )
@@ -92,3 +97,11 @@ def test_pictures_of_a_size_that_the_latents_do_not_make_are_refused(train: Run,
     code, told, _ = train(*words, settings=("autoencoder.size=32",))
     assert code == 2
     assert "no picture of 32" in told["error"]
+
+
+def test_an_autoencoder_that_is_not_there_is_not_made_there(train: Run, tmp_path: Path) -> None:
+    words = ("--task", "press_red", "--episodes", "1", "--out", str(tmp_path / "out"))
+    code, told, _ = train(*words, "--autoencoder", str(tmp_path / "wrong"))
+    assert code == 2
+    assert "no folder at" in told["error"]
+    assert not (tmp_path / "wrong").exists()

@@ -54,7 +54,7 @@ def test_episodes_of_the_tabletop_become_a_rival_that_the_factory_loads(train: R
 
 
 def test_what_the_rival_cannot_learn_from_is_refused(train: Run, tmp_path: Path) -> None:
-    for words in (("--data", str(tmp_path)), ("--no-ivd",), ("--preset", "small")):
+    for words in (("--data", str(tmp_path)), ("--no-ivd",), ("--preset", "small"), ("--device", "cuda")):
         code, told = train("--out", str(tmp_path / "out"), *words)
         assert code == 2
         assert "learns on the tabletop" in told["error"]

@@ -153,8 +153,7 @@ class Descent:
         self._optimiser.step()
         self.step += 1
         follow(self._average, self._learning, self.step, self.cfg.ema)
-        seconds = time.perf_counter() - self._began
-        return {"step": self.step, "loss": told, "lr": rate, "gradient": norm, "seconds": seconds}
+        return {"step": self.step, "loss": told, "lr": rate, "gradient": norm, "seconds": self._seconds()}
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -178,9 +177,9 @@ class Descent:
         """`facts` has "config": what must be the same when it goes on."""
         average = {f"average.{index}": value for index, value in enumerate(self._average)}
         memory = optimiser_tensors(self._optimiser, "optimiser")
-        tensors = self._team.gather({**module_tensors(self._module, "module"), **average, **memory})
+        tensors = self._team.gather({**module_tensors(self._module, "module"), **average, **memory, **(more or {})})
         if self._team.leads:
-            write_training(folder, {**tensors, **(more or {})}, {**facts, "step": self.step})
+            write_training(folder, tensors, {**facts, "step": self.step, "seconds": self._seconds()})
 
     def restore(self, folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The facts and all tensors; ConfigError if it was begun with another `config`."""
@@ -191,7 +190,16 @@ class Descent:
         for index, average in enumerate(self._average):
             average.copy_(mine[f"average.{index}"])
         self.step = int(facts["step"])
+        self._began = time.perf_counter() - float(facts.get("seconds", 0.0))
         return facts, tensors
+
+    def cut(self, whole: Sequence[Tensor]) -> list[Tensor]:
+        """A saved copy of the average, as this process keeps it."""
+        return [_like(parameter, value) for parameter, value in zip(self._learning, whole, strict=True)]
+
+    def _seconds(self) -> float:
+        """Of learning, also before an interruption."""
+        return time.perf_counter() - self._began
 
     @torch.no_grad()
     def _put(self, values: Sequence[Tensor]) -> None:

@@ -9,10 +9,14 @@
 From `dreamed_from` on half of the judged moments are dreams of the model itself, labelled by what truly came: the
 judge must know how dreams look. They are dreamt anew now and then, and kept with the state, because they are a matter
 of weights that will be gone. All other chance is keyed by (seed, step): an interrupted training goes on bit for bit.
+
+With several processes (`models/distributed.py`) each takes its part of every step's chunks, and `judged` moments of its
+own. Shards can neither dream nor be saved as a network: beside them every process keeps the given one whole.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +32,7 @@ from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError
-from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of
+from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of, whole
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.schema import FloatArray
 from vla_mbpo_ros.world_model.builders import Context
@@ -103,10 +107,11 @@ class _Trainer:
     ) -> None:
         self.world, self.data, self.cfg, self.held_out, self.team = world, data, cfg, held_out, team
         self._preview = preview
-        world.net.train().requires_grad_(True)
-        self._lesson = _Lesson(world.net, cfg.precision == BFLOAT16)
-        team.shard(self._lesson, blocks_of(world.net))
-        self.descent = Descent(world.net, cfg, team)
+        self._net = world.net if team.mesh is None else copy.deepcopy(world.net)  # what learns, in shards
+        self._net.train().requires_grad_(True)
+        self._lesson = _Lesson(self._net, cfg.precision == BFLOAT16)
+        team.shard(self._lesson, blocks_of(self._net))
+        self.descent = Descent(self._net, cfg, team)
         self._epochs = Epochs(len(data), cfg.seed, _ORDER)
         self._done, self._open = np.flatnonzero(data.done), np.flatnonzero(~data.done)
         self._after = data.after(np.arange(len(data), dtype=np.int64))
@@ -123,6 +128,7 @@ class _Trainer:
     def end(self) -> None:
         """The network becomes the moving average: the last, or where patience counts the best."""
         self.descent.end(self._best[2] or None)
+        self._bring_together()
 
     def advance(self) -> dict[str, float]:
         self._dream_now_and_then()
@@ -139,8 +145,9 @@ class _Trainer:
             if self.held_out is not None:
                 told |= self._held_out_losses(self.held_out)
                 self._remember(self._total(told))
-            if self._preview is not None and self.cfg.preview_every:
-                told |= self._previewed(self._preview)
+            if self.cfg.preview_every:
+                self._bring_together()
+                told |= {} if self._preview is None else self._previewed(self._preview)
         return told
 
     def save(self, folder: Path) -> None:
@@ -157,7 +164,7 @@ class _Trainer:
             self._dreamt = _Dreamt(more["dreamt"], np.array(facts["dreamt"], dtype=np.int64))
         if facts["least"] is not None:
             best = [more[f"best.{index}"] for index in range(sum(name.startswith("best.") for name in more))]
-            self._best = facts["least"], facts["looks"], best
+            self._best = facts["least"], facts["looks"], self.descent.cut(best)
 
     # ---- a step -----------------------------------------------------------------------------------------
 
@@ -170,7 +177,7 @@ class _Trainer:
             mine = self.team.share(len(chunks[part::parts]))
             dynamics = self._dynamics(self.data.moves(chunks[part::parts][mine]), _NOISE, self.step, part)
             total, mse, ce = self._lesson(dynamics, self._rewards(judged, part))
-            told.append((float(mse), float(ce)))
+            told.append((self.team.mean(mse), self.team.mean(ce)))
             yield total / parts
 
     def _dynamics(self, moves: Moves, stream: int, step: int, part: int = 0) -> Dynamics:
@@ -221,8 +228,8 @@ class _Trainer:
             return
         if (self.step - first) % cfg.dreamed_every == 0:
             with self.descent.averaged():
+                self._bring_together()
                 self._dreamt = self._dream(mix(cfg.seed, _DREAMT, self.step))
-            self.world.net.train()
 
     def _dream(self, seed: int) -> _Dreamt:
         """Of chunks of which half end in success, where there are so many."""
@@ -237,6 +244,13 @@ class _Trainer:
             found.append(self.world.clean(self.world.imagine(scenes, chunks, seeds).images).latents)
         return _Dreamt(torch.cat(found), rows)
 
+    @torch.no_grad()
+    def _bring_together(self) -> None:
+        """What learns in shards, as it is now, into the whole network. Every rank must ask."""
+        if self._net is not self.world.net:
+            for given, learnt in zip(self.world.net.parameters(), self._net.parameters(), strict=True):
+                given.copy_(whole(learnt))
+
     # ---- a look -----------------------------------------------------------------------------------------
 
     def _held_out_losses(self, held_out: DreamData) -> dict[str, float]:
@@ -244,7 +258,7 @@ class _Trainer:
         moments = _spread(len(held_out.done), 4 * _LOOK_AT)
         dynamics = self._dynamics(held_out.moves(rows), _HELD_OUT, 0)
         _, mse, ce = self._lesson(dynamics, _rewards_of(self.world, held_out.judged(moments)))
-        return {"held_out_mse": float(mse), "held_out_ce": float(ce)}
+        return {"held_out_mse": self.team.mean(mse), "held_out_ce": self.team.mean(ce)}
 
     def _total(self, told: dict[str, float]) -> float:
         weights = self.world.net.cfg.loss
@@ -258,10 +272,7 @@ class _Trainer:
 
     def _previewed(self, preview: Preview) -> dict[str, float]:
         due = self.step % self.cfg.preview_every == 0 or self.step == self.cfg.steps
-        self.world.net.eval()
-        told = preview(self.world, self.step if due else -1)
-        self.world.net.train()
-        return told
+        return preview(self.world, self.step if due else -1)
 
     def _config(self) -> dict[str, object]:
         return {**nested(self.cfg), "chunks": len(self.data), "network": nested(self.world.net.cfg)}

@@ -25,10 +25,10 @@ _DOC = "World models side by side on held-out episodes: the paper's Table 1, in 
 _MORE = """The episodes are kept in OUT and are the same for every model; copy_last is always among them.
 Which name stands for which row of the paper: """
 _HOW = {  # name -> what of the paper it is, how to come by it
-    "umm": "UMM-World: `vla-mbpo train world-model`",
-    "no_ivd": "w/o IVD: the same training without interleaved view decoding",
-    "no_pt": "w/o PT: the same training from a random start",
-    "video": "in Ctrl-World's place: the model that predicts every frame between, on the same episodes",
+    "umm": "UMM-World: `vla-mbpo train world-model`, with what it has learnt before as --parent",
+    "no_ivd": "w/o IVD: the same training with --no-ivd; where there is a parent, its training",
+    "no_pt": "w/o PT: the same training without --parent, from a random start",
+    "video": "in Ctrl-World's place: `--model video`, which predicts every frame between, on the same episodes",
 }
 
 

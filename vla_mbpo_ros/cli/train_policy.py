@@ -1,4 +1,4 @@
-"""`vla-mbpo train policy`: by imitation of bags or of the tabletop's experts, or by trial in the simulator."""
+"""`vla-mbpo train policy`: by imitation of bags or of experts, by trial in the simulator, or on branches."""
 
 from __future__ import annotations
 
@@ -84,6 +84,13 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set got '{text}'.", "Write KEY=VALUE.")
         changes[name] = _value(value)
     return changes
+
+
+def check_device(name: str) -> None:
+    from vla_mbpo_ros.models.need import need
+
+    if name == "cuda" and not need("torch").cuda.is_available():
+        raise ConfigError("--device is cuda, and this machine has no CUDA device.", "Give --device cpu.")
 
 
 def load_parent(path: Path, device: str = "cpu", dtype: str = "") -> Any:

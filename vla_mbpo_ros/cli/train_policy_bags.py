@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vla_mbpo_ros.cli.output import say
-from vla_mbpo_ros.cli.train_policy import POLICY, changed, load_parent, show_cost
+from vla_mbpo_ros.cli.train_policy import POLICY, changed, check_device, load_parent, show_cost
 from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.errors import ConfigError
 
@@ -44,8 +44,7 @@ def _learn(args: argparse.Namespace, cfg: BcConfig, team: Team) -> dict[str, Any
     _say_what_is_learnt(found, len(data), team)
     parent = policy.version if args.parent else ""
     quiet = args.json or not team.leads
-    shown = ("loss", "held_out") if len(tested) else ("loss",)
-    with Bar("sft", cfg.steps, "step", shown, quiet=quiet) as bar:
+    with Bar("sft", cfg.steps, "step", ("loss", "held_out"), quiet=quiet) as bar:
         train_bc(policy, data, cfg, args.out, bar.see, held_out=tested if len(tested) else None, team=team)
     if not team.leads:
         return {}
@@ -90,11 +89,7 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} is {number}.", "Give a whole number from 1 on.")
     if args.parent is not None and (args.horizon or args.image_size):
         raise ConfigError("A parent has its own horizon and image size.", "Leave --horizon and --image-size out.")
-    if args.device == "cuda":
-        from vla_mbpo_ros.models.need import need
-
-        if not need("torch").cuda.is_available():
-            raise ConfigError("--device is cuda, and this machine has no CUDA device.", "Give --device cpu.")
+    check_device(args.device)
 
 
 def _say_what_is_learnt(found: BagSet, rows: int, team: Team) -> None:

@@ -69,7 +69,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "policy": str(args.out / POLICY),
         "version": written.version,
-        "held_out": {name: float(last[name]) for name in ("touched_mm", "target_mm")},
+        "held_out": {name: float(last[name]) for name in ("touched_mm", "target_mm") if name in last},
         "cost": {"episodes": len(scenes.tasks), "pictures": scenes.images.shape[0] * scenes.images.shape[1]},
     }
 
@@ -101,6 +101,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _show(result: Mapping[str, Any]) -> None:
     print(f"{result['version']} in {result['policy']}")
-    off = result["held_out"]
-    print(f"  off by {off['touched_mm']:.1f} mm (what to touch), {off['target_mm']:.1f} mm (target): medians, held out")
+    if off := result["held_out"]:
+        touched, target = off["touched_mm"], off["target_mm"]
+        print(f"  off by {touched:.1f} mm (what to touch), {target:.1f} mm (target): medians, held out")
     show_cost(result["cost"])

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Bar:
-    """`key` is the column that counts to `total`; `shown` are columns to show."""
+    """`key` is the column that counts to `total`; `shown` are columns to show, where a row has them."""
 
     def __init__(self, name: str, total: int, key: str, shown: Sequence[str], quiet: bool) -> None:
         columns = (
@@ -34,5 +34,5 @@ class Bar:
         self._progress.stop()
 
     def see(self, row: Mapping[str, float]) -> None:
-        told = " ".join(f"{name} {row[name]:.3g}" for name in self._shown)
+        told = " ".join(f"{name} {row[name]:.3g}" for name in self._shown if name in row)
         self._progress.update(self._task, completed=row[self._key], told=told)

@@ -9,6 +9,7 @@ from typing import Any
 
 from vla_mbpo_ros.cli.common import new_command
 from vla_mbpo_ros.cli.output import emit
+from vla_mbpo_ros.cli.train_policy import check_device
 from vla_mbpo_ros.errors import ConfigError
 
 WORLD = "world_model"
@@ -72,12 +73,17 @@ def _check(args: argparse.Namespace) -> None:
     if args.seed < 0 or args.episodes < 1 or args.horizon < 1 or args.stride < 1:
         cause = f"seed {args.seed}, episodes {args.episodes}, horizon {args.horizon}, stride {args.stride}."
         raise ConfigError(cause, "Give a seed from 0 on, the others from 1 on.")
+    if not 0.0 <= args.held_out < 1.0:
+        raise ConfigError(f"--held-out is {args.held_out}.", "Give a share from 0 to below 1.")
     if args.data and (args.policy or args.task != ["all"]):
         raise ConfigError("--data gives bags, --task and --policy play on the tabletop.", "Leave one of the two out.")
-    if args.parent is not None and args.autoencoder is not None:
-        raise ConfigError("--parent brings its own autoencoder.", "Leave --autoencoder out.")
-    if args.model == VIDEO and (args.data or args.parent or args.no_ivd or args.preset != "tiny"):
-        cause = "video has one preset, begins at random, and learns on the tabletop."
-        raise ConfigError(cause, "Leave --data, --parent, --no-ivd and --preset out.")
+    if args.parent is not None and (args.autoencoder or args.no_ivd or args.preset != "tiny"):
+        cause = "--parent brings its own autoencoder and network, with or without interleaving."
+        raise ConfigError(cause, "Leave --autoencoder, --no-ivd and --preset out.")
+    given = args.data or args.parent or args.no_ivd or args.preset != "tiny" or args.device != "cpu"
+    if args.model == VIDEO and given:
+        cause = "video has one preset, begins at random, and learns on the tabletop, on the CPU."
+        raise ConfigError(cause, "Leave --data, --parent, --no-ivd, --preset and --device out.")
+    check_device(args.device)
     if not args.data and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun sets it
         raise ConfigError("Several processes learn from bags only.", "Give --data, or start it without torchrun.")

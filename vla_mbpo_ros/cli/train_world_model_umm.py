@@ -48,7 +48,7 @@ class _Ground:
     views: tuple[str, ...]
     horizon: int
     pictures: PictureSource
-    held_out_pictures: PictureSource
+    held_out_pictures: PictureSource | None
     open: Any  # world -> (data, held out)
     facts: Mapping[str, Any]
 
@@ -73,12 +73,12 @@ def _learn(args: argparse.Namespace, settings: _Settings, ground: _Ground, team:
 
     world = _world(args, settings, ground, team)
     data, held_out = ground.open(world)
-    say(f"{len(data)} chunks to learn from, {len(held_out)} to test with.") if team.leads else None
+    if team.leads:
+        say(f"{len(data)} chunks to learn from, {len(held_out)} to test with.")
     cfg, quiet = settings.training, args.json or not team.leads
     previews = Previews(held_out, args.out / "previews") if team.leads and len(held_out) else None
-    shown = ("mse", "ce", "held_out_mse") if len(held_out) else ("mse", "ce")
-    with Bar("world model", cfg.steps, "step", shown, quiet=quiet) as bar:
-        tested = held_out if len(held_out) else None
+    tested = held_out if len(held_out) else None
+    with Bar("world model", cfg.steps, "step", ("mse", "ce", "held_out_mse"), quiet=quiet) as bar:
         train_world_model(world, data, cfg, args.out, tested, bar.see, preview=previews, team=team)
     if not team.leads:
         return {}
@@ -110,13 +110,15 @@ def autoencoder_for(
     args: argparse.Namespace,
     cfg: AutoencoderTraining,
     latent: LatentConfig,
-    pictures: tuple[PictureSource, PictureSource],  # to learn from, and held out
+    pictures: tuple[PictureSource, PictureSource | None],  # to learn from, and held out
     team: Team,
 ) -> Autoencoder:
     """The given one, the one of an interrupted training, or a new one."""
     from vla_mbpo_ros.algorithms.autoencoder import train_autoencoder
     from vla_mbpo_ros.models.autoencoder import AutoencoderConfig, load_autoencoder, save_autoencoder
 
+    if args.autoencoder is not None and not args.autoencoder.is_dir():
+        raise ConfigError(f"There is no folder at {args.autoencoder}.", "Give the one of a trained autoencoder.")
     kept = args.autoencoder or args.out / _AUTOENCODER / "model"
     if not kept.exists() and team.leads:
         model = AutoencoderConfig(latent_channels=latent.channels)
@@ -156,6 +158,9 @@ def played_journeys(args: argparse.Namespace, tasks: Sequence[str]) -> tuple[Jou
     """To learn from: of clumsy experts, and of policies where some are given. And held out: of clumsy experts."""
     from vla_mbpo_ros.sim.tabletop import Journeys
 
+    if args.episodes * (len(args.policy) + 1) > _HELD_OUT_SEED:
+        cause = f"{args.episodes} episodes a task of each who acts would reach those that are held out."
+        raise ConfigError(cause, f"Give at most {_HELD_OUT_SEED // (len(args.policy) + 1)}.")
     played = [_played(args, tasks, "experts", args.episodes, 0, None)]
     for index, policy in enumerate(args.policy):
         first = (index + 1) * args.episodes
@@ -212,7 +217,8 @@ def _bags(args: argparse.Namespace, settings: _Settings) -> _Ground:
         learnt, tested = (BagDreams(some, world, cache, args.stride) for some in (found.train, found.held_out))
         return learnt, tested
 
-    pictures, tested = ManyPictures(found.train, views), ManyPictures(found.held_out or found.train, views)
+    pictures = ManyPictures(found.train, views)
+    tested = ManyPictures(found.held_out, views) if found.held_out else None
     facts = {"robot": found.robot.name, "episodes": len(found.train), "held_out_episodes": len(found.held_out)}
     return _Ground(found.robot, views, args.horizon, pictures, tested, open_with, facts)
 
@@ -224,6 +230,9 @@ def _settings(args: argparse.Namespace) -> _Settings:
     from vla_mbpo_ros.world_model.umm.config import preset
 
     trees = split_changes(args)
+    if args.parent is not None and (trees["network"] or trees["autoencoder"]):
+        cause = "--set changes the network or the autoencoder, and --parent brings them as they are."
+        raise ConfigError(cause, "Leave one of the two out.")
     return _Settings(
         update(WorldModelTraining(seed=args.seed), trees[""], "--set"),
         update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set"),

@@ -6,4 +6,7 @@ episode_report.py   an episode judged: its bag against the contract, its numbers
 dreams.py           what was imagined for people, and its errors once reality is there
 courses.py          what was executed and seen after an observation: that reality
 dream_view.py       a dream as pictures with the mark in their pixels
+tabletop_eval.py    success of a policy on the tabletop; instruction_check.py: does it listen?
+world_model/        how good a world model's dreams are
+images.py           errors of pictures; positions.py: where things are in them; estimates.py: intervals over episodes
 """

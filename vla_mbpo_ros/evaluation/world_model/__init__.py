@@ -9,6 +9,7 @@
     slices.py          the same numbers where it is hard
     report.py          all of it for one model         table.py     models side by side, Markdown and CSV
     drawings.py        truth over dream, and how errors grow
+    preview.py         a few held-out dreams while a model is still being trained
 
     a model (`world_model/protocol.py`) + HeldOut ──report──> numbers ──table, drawings──> files
 

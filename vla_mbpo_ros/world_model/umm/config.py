@@ -2,9 +2,10 @@
 
 | | tiny | small | bagel_7b |
 |---|---|---|---|
-| parameters | 3.5 M | 0.34 B | 14.6 B |
+| parameters | 1.8 M | 0.34 B | 14.6 B |
 | sees a view as | 16 latents | 64 latents, 64 patches | 256 latents, 324 patches |
 | text | our own vocabulary | our own vocabulary | Qwen2's tokenizer |
+| says the actions | once | once | before every view |
 | guidance | off | off | the paper's Table 4 |
 
 Both experts have the same sizes, so they are not told apart here.
