@@ -69,11 +69,12 @@ class TabletopSource:
 
     @property
     def tick(self) -> int:
-        """Where it is now: the last seconds before success, over and over."""
+        """Where it is now: the last seconds before success, over and over; but for the last chunk, for the simulator
+        dreams no further than to the end, and the episode goes on."""
         if self.stand_at is not None:
             return self.stand_at
-        first = max(self._episode.end - HORIZON * CHUNKS, 0)
-        return first + int((time.monotonic() - self._began_s) * HZ) % (self._episode.end - first)
+        first, last = max(self._episode.end - HORIZON * CHUNKS, 0), self._episode.end - HORIZON
+        return first + int((time.monotonic() - self._began_s) * HZ) % (last - first)
 
     def cameras(self) -> dict[str, int | None]:
         return dict.fromkeys(TABLETOP.camera_names, stamp_ns(self.tick))

@@ -1,21 +1,20 @@
 """Whole algorithms, each readable from top to bottom.
 
+    trunk.py        what a small policy sees and reads, before it acts
     bc.py           behaviour cloning with flow matching (SFT); bc_config.py: its settings
-    trunk.py        what a small policy sees and reads, learnt before it acts
     online_ppo.py   PPO on whole episodes in the true simulator
-    branched_ppo.py PPO on short branches, in a dream or in the simulator
-    learner_state.py  what these two keep on disk
-    world_model.py  UMM-World; world_model_config.py: its settings
-    dream_data.py   what it learns from: a protocol, and journeys of the tabletop; dream_bags.py: recorded episodes
+    branched_ppo.py PPO on short branches, in a dream or in the simulator; learner_state.py: what both keep
     autoencoder.py  the latent autoencoder of a world model
+    world_model.py  UMM-World: views after a chunk, and a judge; world_model_config.py: its settings
+    dream_data.py   what it learns from: a protocol, and journeys of the tabletop; dream_bags.py: recorded episodes
     video.py        the video model that a world model is compared with; footage.py: what it learns from
     chunks.py       what bc learns from: a protocol, and demonstrations as arrays
     bag_set.py      folders of bags opened, split, with statistics; bag_chunks.py: their rows for bc
     tabletop.py     the tabletop as a ground for rollouts, and the settings of a small policy for it
-    descent.py      what every gradient descent shares: rows of a step, learning rate, moving average, saved states
+    descent.py      what every descent shares: the loop, a step, the moving average, what is saved
     log.py          one CSV row a step or iteration, TensorBoard if it is installed
     saved.py        the state of a training on disk, to go on bit for bit
 
-Imports `rl`, `policy`, `world_model`, `sim`, `models` and what is below them; `evaluation` and the shells may import
-it. Modules here import torch: import them where training begins. No ROS.
+Imports `rl`, `policy`, `world_model`, `sim`, `models` and what is below them; `evaluation` and the shells may import it.
+Modules here import torch: import them where training begins. No ROS.
 """

@@ -42,8 +42,8 @@ class AutoencoderTraining:
     """Settings of the training."""
 
     size: int = leaf(64, "Side of a picture.", unit="pixel", low=8)
-    steps: int = leaf(3000, "Optimiser steps.", low=1)
-    batch: int = leaf(24, "Pictures in a step, of all views.", low=1)
+    steps: int = leaf(4000, "Optimiser steps.", low=1)
+    batch: int = leaf(64, "Pictures in a step, of all views.", low=1)
     lr: float = leaf(3e-3, "Highest learning rate.", low=0.0, high=1.0)
     last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
     warmup: int = leaf(50, "Steps until the highest learning rate.", low=0)

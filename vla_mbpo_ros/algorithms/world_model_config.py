@@ -15,14 +15,14 @@ NOTHING_LEFT_OUT = DropOut(text=0.0, latent=0.0, vit=0.0)  # where nothing is gu
 class WorldModelTraining:
     """Settings of the training; the defaults are the tabletop's and the small model's."""
 
-    steps: int = leaf(8000, "Optimiser steps.", low=1)
+    steps: int = leaf(6000, "Optimiser steps.", low=1)
     batch: int = leaf(16, "Chunks in a step.", low=1)
     draws: int = leaf(
         3, "Draws of noise and time for each view: what is seen now is read once for all.", low=1, high=64
     )
     judged: int = leaf(32, "Judged moments in a step.", low=0)
     parts: int = leaf(1, "Parts of a step that go through the network one after the other.", low=1)
-    lr: float = leaf(1.5e-3, "Highest learning rate.", low=0.0, high=1.0)
+    lr: float = leaf(2e-3, "Highest learning rate.", low=0.0, high=1.0)
     last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
     warmup: int = leaf(200, "Steps until the highest learning rate.", low=0)
     weight_decay: float = leaf(0.01, "Weight decay of AdamW.", low=0.0, high=1.0)
