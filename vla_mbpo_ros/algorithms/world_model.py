@@ -275,7 +275,9 @@ class _Trainer:
         return preview(self.world, self.step if due else -1)
 
     def _config(self) -> dict[str, object]:
-        return {**nested(self.cfg), "chunks": len(self.data), "network": nested(self.world.net.cfg)}
+        around = self.world.around
+        facts = {"chunks": len(self.data), "network": nested(self.world.net.cfg)}
+        return {**nested(self.cfg), **facts, "ivd": around.ivd, "autoencoder": around.autoencoder.version}
 
 
 def _weights(rows: Rows, moves: Moves, changed: float) -> dict[int, Tensor]:
