@@ -15,6 +15,6 @@
     log.py          one CSV row a step or iteration, TensorBoard if it is installed
     saved.py        the state of a training on disk, to go on bit for bit
 
-Imports `rl`, `policy`, `world_model`, `sim`, `models` and what is below them; `evaluation` and the shells may import it.
-Modules here import torch: import them where training begins. No ROS.
+Imports `rl`, `policy`, `world_model`, `sim`, `models` and what is below them; `evaluation` and the shells may import
+it. Modules here import torch: import them where training begins. No ROS.
 """
