@@ -8,7 +8,8 @@
 
 From `dreamed_from` on half of the judged moments are dreams of the model itself, labelled by what truly came: the
 judge must know how dreams look. They are dreamt anew now and then, and kept with the state, because they are a matter
-of weights that will be gone. All other chance is keyed by (seed, step): an interrupted training goes on bit for bit.
+of weights that will be gone. (Not with a vision encoder: only latents of dreams are kept.) All other chance is keyed by
+(seed, step): an interrupted training goes on bit for bit.
 
 With several processes (`models/distributed.py`) each takes its part of every step's chunks, and `judged` moments of its
 own. Shards can neither dream nor be saved as a network: beside them every process keeps the given one whole.
