@@ -23,7 +23,7 @@ from vla_mbpo_ros.algorithms.branched_ppo import (
 )
 from vla_mbpo_ros.algorithms.descent import CURVE
 from vla_mbpo_ros.algorithms.log import read_log
-from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.errors import ConfigError, ContractError
 from vla_mbpo_ros.rl.branches import BranchGround, Starts
 from vla_mbpo_ros.sim.tabletop import ClumsyExperts, Journeys, Pool, travel
 from vla_mbpo_ros.world_model.rivals.copy_last import CopyLast
@@ -114,6 +114,9 @@ def test_an_interrupted_training_goes_on_bit_for_bit(
         again = train_branched_ppo(fresh(seed=9), oracle, starts, FAST, tmp_path / "parts")
     for (name, one), other in zip(whole.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other), name
+    other = CopyLast(("head", "wrist"), (32, 32), 10)
+    with pytest.raises(ConfigError, match="world_model was oracle_sim-1"):
+        train_branched_ppo(fresh(), other, starts_of(journeys), FAST, tmp_path / "parts")
     assert not torch.equal(next(fresh().net.head.parameters()), next(whole.net.head.parameters()))
     curves = [read_log(tmp_path / name / CURVE) for name in ("whole", "parts")]
     assert [row["kl"] for row in curves[0]] == [row["kl"] for row in curves[1]]

@@ -96,6 +96,9 @@ def test_an_interrupted_training_goes_on_bit_for_bit_with_the_dreams_that_it_had
     data = JourneyDreams(journeys, model)
     with pytest.raises(ConfigError, match="batch was 4"):
         train_world_model(model, data, other, tmp_path / "parts")
+    model = world(ivd=False)
+    with pytest.raises(ConfigError, match="ivd was True"):
+        train_world_model(model, JourneyDreams(journeys, model), FAST, tmp_path / "parts")
 
 
 def test_parts_of_a_step_add_up_to_the_whole(world: Make, journeys: Journeys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ pytest.importorskip("safetensors", reason="safetensors is not installed")
 
 from vla_mbpo_ros.algorithms.log import read_log
 from vla_mbpo_ros.cli import main as cli
+from vla_mbpo_ros.cli import train_world_model, train_world_model_umm
 from vla_mbpo_ros.data.bags.definitions import load_definition
 from vla_mbpo_ros.data.dataset.synthetic import write_synthetic_bag
 from vla_mbpo_ros.errors import BagError
@@ -105,3 +107,17 @@ def test_an_autoencoder_that_is_not_there_is_not_made_there(train: Run, tmp_path
     assert code == 2
     assert "no folder at" in told["error"]
     assert not (tmp_path / "wrong").exists()
+
+
+def test_pictures_are_as_large_as_the_preset_or_the_parent_wants_them(train: Run, tmp_path: Path) -> None:
+    """small sees 256 pixels where tiny sees 64. The settings are read before anything is played."""
+    parser = argparse.ArgumentParser()
+    train_world_model.add(parser.add_subparsers())
+    for preset, side in (("tiny", 64), ("small", 256)):
+        args = parser.parse_args(["world-model", "--preset", preset, "--out", str(tmp_path)])
+        assert train_world_model_umm._settings(args).autoencoder.size == side
+    out = tmp_path / "out"
+    smaller = ("network.latent.height=2", "network.latent.breadth=2", "autoencoder.size=32")
+    assert train("--task", "press_red", "--episodes", "1", "--out", str(out), settings=smaller)[0] == 0
+    args = parser.parse_args(["world-model", "--parent", str(out / "world_model"), "--out", str(tmp_path)])
+    assert train_world_model_umm._settings(args).autoencoder.size == 32

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vla_mbpo_ros.algorithms.descent import Descent, Epochs, descend
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, descend, evenly
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
@@ -158,9 +158,7 @@ class _Trainer:
 
 def _spread(source: PictureSource, view: str, size: int, at_most: int) -> ImageArray:
     """(n, S, S, 3) of a view, evenly over all of its rows."""
-    count = source.count(view)
-    rows = np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))
-    return fit_all(source.pictures(view, rows), size)
+    return fit_all(source.pictures(view, evenly(source.count(view), at_most)), size)
 
 
 def _mean_picture(source: PictureSource, view: str, size: int) -> Tensor:

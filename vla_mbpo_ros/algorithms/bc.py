@@ -19,13 +19,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vla_mbpo_ros.algorithms.bc_config import BcConfig
 from vla_mbpo_ros.algorithms.chunks import Batch, ChunkData, IntArray
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend, evenly
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError
@@ -105,10 +104,9 @@ class _Trainer:
         """The moving average's loss on at most a batch of rows that nobody learns from; always the same noise."""
         if self.held_out is None:
             return {}
-        count = min(len(self.held_out), self.cfg.batch)
-        rows = np.linspace(0, len(self.held_out) - 1, count).round().astype(np.int64)
+        rows = evenly(len(self.held_out), self.cfg.batch)
         with self.descent.averaged():
-            loss = self._loss_of(self.held_out, rows, self._chance(_HELD_OUT, 0, count), slice(None))
+            loss = self._loss_of(self.held_out, rows, self._chance(_HELD_OUT, 0, len(rows)), slice(None))
         return {"held_out": float(loss)}
 
     @torch.no_grad()

@@ -109,13 +109,16 @@ class _Trainer:
         return {"iteration": self.iteration, **told, "success": float(played.success.mean()), **vars(report)}
 
     def save(self, folder: Path) -> None:
-        facts = {"config": without_pace(self.cfg), "iteration": self.iteration, "dreamt": self._dreamt}
+        facts = {"config": self._config(), "iteration": self.iteration, "dreamt": self._dreamt}
         write_training(folder, learner_tensors(self._learner), {**facts, **learner_facts(self._learner)})
 
     def restore(self, folder: Path) -> None:
-        tensors, facts = read_training(folder, without_pace(self.cfg))
+        tensors, facts = read_training(folder, self._config())
         restore_learner(self._learner, tensors, facts)
         self.iteration, self._dreamt = int(facts["iteration"]), int(facts["dreamt"])
+
+    def _config(self) -> dict[str, object]:
+        return {**without_pace(self.cfg), "world_model": self._model.version, "starts": len(self._starts)}
 
 
 def starts_of(journeys: Journeys, scenes: Scenes | None = None) -> Starts:

@@ -2,7 +2,7 @@
 
     descend(trainer)      until the last step:  advance ──> row of the curve;  now and then a saved state
     Descent.take(loss)    gradient clipped, AdamW, warm-up then cosine; the moving average follows
-    Epochs                which rows a step takes
+    Epochs, evenly        which rows a step takes, and a look
 
 All of it is a matter of (seed, step), so that a training that was interrupted goes on bit for bit on the same device
 with the same number of threads. With several processes (`models/distributed.py`) weights, memory and average are
@@ -246,6 +246,11 @@ class Epochs:
             shuffled = np.random.default_rng(mix(self._seed, self._stream, epoch)).permutation(self._rows)
             self._order = epoch, shuffled.astype(np.int64)
         return int(self._order[1][offset])
+
+
+def evenly(count: int, at_most: int) -> IntArray:
+    """So many of `count` rows at most, spread over all of them: for a look that is always at the same ones."""
+    return np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64)
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vla_mbpo_ros.errors import ContractError
+from vla_mbpo_ros.models.pictures import fit_all
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.sim.tabletop.journeys import Journeys
 from vla_mbpo_ros.world_model.protocol import Scenes
@@ -78,7 +79,8 @@ class DreamData(Protocol):
         ...
 
     def scenes(self, rows: IntArray) -> tuple[Scenes, FloatArray, ImageArray]:
-        """Where these chunks begin, the chunks (B, K, N), and what was truly seen after them (B, V, H, W, 3)."""
+        """Where these chunks begin, the chunks (B, K, N), and what was truly seen after them (B, V, H, W, 3).
+        Pictures are of the world model's size."""
         ...
 
 
@@ -119,8 +121,8 @@ class JourneyDreams:
         journeys, chunks = self._journeys, self._chunks[rows]
         begin = journeys.start[chunks]
         texts = tuple(self._texts[moment] for moment in begin)
-        scenes = Scenes(journeys.images[begin], journeys.state[begin], texts)
-        return scenes, journeys.chunks[chunks], journeys.images[begin + 1]
+        before, after = (fit_all(journeys.images[moments], self._world.size[0]) for moments in (begin, begin + 1))
+        return Scenes(before, journeys.state[begin], texts), journeys.chunks[chunks], after
 
     def _views(self, moments: IntArray) -> Clean:
         latents = self._latents[torch.from_numpy(moments)]

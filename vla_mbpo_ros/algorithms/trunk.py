@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
-from vla_mbpo_ros.algorithms.descent import Descent, Epochs, IntArray, descend
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, IntArray, descend, evenly
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
@@ -38,6 +38,7 @@ SCALE_M = 0.05
 _ORDER, _HEAD = 1, 2  # streams of chance
 _TURN_WEIGHT = 0.2  # of the yaw's two numbers beside lengths in SCALE_M
 _TURNS = 4.0  # in a whole turn a cube looks the same so often
+_LOOK_AT = 384  # held-out rows of a look
 _NUMBERS = 8  # 3 ways to what is touched, 3 to the target, 2 of the yaw
 
 
@@ -120,7 +121,7 @@ class _Trainer:
         """Median distances of the moving average on held-out episodes [mm]."""
         if not len(self._held_out):
             return {}
-        rows = self._held_out[np.linspace(0, len(self._held_out) - 1, 384).round().astype(np.int64)]
+        rows = self._held_out[evenly(len(self._held_out), _LOOK_AT)]
         with self.descent.averaged():
             off = self._say(rows) - self._wanted[rows]
         touched, target = (SCALE_M * 1e3 * off[:, part].norm(dim=1) for part in (slice(0, 3), slice(3, 6)))

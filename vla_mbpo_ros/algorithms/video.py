@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, Descent, Epochs, descend
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, Descent, Epochs, descend, evenly
 from vla_mbpo_ros.algorithms.footage import Footage
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config import leaf
@@ -108,7 +108,7 @@ def fresh_net(model: VideoConfig, seed: int) -> VideoNet:
 @torch.no_grad()
 def held_out_loss(net: VideoNet, footage: Footage, seed: int = 0, at_most: int = _LOOK_AT) -> float:
     """Over at most so many clips, evenly chosen; with the same noise and times whenever it is asked."""
-    rows = np.unique(np.linspace(0, len(footage) - 1, min(len(footage), at_most)).round().astype(np.int64))
+    rows = evenly(len(footage), at_most)
     parts = np.array_split(rows, max(len(rows) // 32, 1))
     losses = [float(_loss(net, footage, part, mix(seed, _HELD_OUT, place))) for place, part in enumerate(parts)]
     return float(np.average(losses, weights=[len(part) for part in parts]))

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend, evenly
 from vla_mbpo_ros.algorithms.dream_data import BoolArray, DreamData, IntArray, Judged, Moves
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
@@ -254,8 +254,8 @@ class _Trainer:
     # ---- a look -----------------------------------------------------------------------------------------
 
     def _held_out_losses(self, held_out: DreamData) -> dict[str, float]:
-        rows = _spread(len(held_out), _LOOK_AT)
-        moments = _spread(len(held_out.done), 4 * _LOOK_AT)
+        rows = evenly(len(held_out), _LOOK_AT)
+        moments = evenly(len(held_out.done), 4 * _LOOK_AT)
         dynamics = self._dynamics(held_out.moves(rows), _HELD_OUT, 0)
         _, mse, ce = self._lesson(dynamics, _rewards_of(self.world, held_out.judged(moments)))
         return {"held_out_mse": self.team.mean(mse), "held_out_ce": self.team.mean(ce)}
@@ -275,7 +275,9 @@ class _Trainer:
         return preview(self.world, self.step if due else -1)
 
     def _config(self) -> dict[str, object]:
-        return {**nested(self.cfg), "chunks": len(self.data), "network": nested(self.world.net.cfg)}
+        around = self.world.around
+        facts = {"chunks": len(self.data), "network": nested(self.world.net.cfg)}
+        return {**nested(self.cfg), **facts, "ivd": around.ivd, "autoencoder": around.autoencoder.version}
 
 
 def _weights(rows: Rows, moves: Moves, changed: float) -> dict[int, Tensor]:
@@ -303,7 +305,3 @@ def _joined(groups: list[Judged]) -> Judged:
     texts = tuple(text for group in groups for text in group.instructions)
     done: BoolArray = np.concatenate([group.done for group in groups])
     return Judged(Clean(latents, None), texts, done)
-
-
-def _spread(count: int, at_most: int) -> IntArray:
-    return np.unique(np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64))

@@ -107,7 +107,7 @@ def _held_out(args: argparse.Namespace, pool: Pool) -> HeldOut:
     if args.policy is None:
         return hold_out(pool, size, args.out)
     policy = load_parent(args.policy)
-    return hold_out(pool, size, args.out, lambda pool: acting(policy, pool, args.seed), policy.version)
+    return hold_out(pool, size, args.out, lambda pool: acting(policy, pool, seed=0), policy.version)
 
 
 def _load(folder: Path, device: str) -> WorldModel:

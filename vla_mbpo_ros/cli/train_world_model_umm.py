@@ -233,11 +233,24 @@ def _settings(args: argparse.Namespace) -> _Settings:
     if args.parent is not None and (trees["network"] or trees["autoencoder"]):
         cause = "--set changes the network or the autoencoder, and --parent brings them as they are."
         raise ConfigError(cause, "Leave one of the two out.")
+    network = update(preset(args.preset), trees["network"], "--set")
+    pixels = AutoencoderTraining(seed=args.seed, size=_side(args, network))
     return _Settings(
         update(WorldModelTraining(seed=args.seed), trees[""], "--set"),
-        update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set"),
-        update(preset(args.preset), trees["network"], "--set"),
+        update(pixels, trees["autoencoder"], "--set"),
+        network,
     )
+
+
+def _side(args: argparse.Namespace, network: UmmConfig) -> int:
+    """Of a picture [pixels], as the latents want it: the network's, or a parent's."""
+    from vla_mbpo_ros.models.autoencoder import AutoencoderConfig, load_autoencoder
+    from vla_mbpo_ros.world_model.folder import AUTOENCODER
+    from vla_mbpo_ros.world_model.umm.files import read_config
+
+    if args.parent is None:
+        return AutoencoderConfig().downsample * network.latent.height
+    return load_autoencoder(args.parent / AUTOENCODER).downsample * read_config(args.parent).latent.height
 
 
 def split_changes(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

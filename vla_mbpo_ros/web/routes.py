@@ -4,6 +4,7 @@ GET  /  /page.css  …                              the page itself
 GET  /state.json                                  everything in words and numbers
 GET  /cameras/<camera>.jpg                        the newest picture
 GET  /dreams/<dream>/<sample>/<chunk>/<view>.jpg  an imagined picture; chunk 0 is the real one that it began with
+GET  /dreams/<dream>/truth/<view>.jpg             what was seen after its first chunk
 POST /imagine  {"what": …, "samples": …}          /cancel {}   /clear {}
 """
 

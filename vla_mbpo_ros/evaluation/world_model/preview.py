@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vla_mbpo_ros.algorithms.descent import evenly
 from vla_mbpo_ros.algorithms.dream_data import DreamData, IntArray
 from vla_mbpo_ros.evaluation.confusion import Confusion
 from vla_mbpo_ros.evaluation.images import psnr
@@ -58,7 +59,7 @@ class Previews:
         return Dreams(images, success, state, parts[0].source)
 
     def _draw(self, world: UmmWorld, made: ImageArray, step: int) -> None:
-        shown = np.linspace(0, len(made) - 1, min(_SHOWN, len(made))).round().astype(np.int64)
+        shown = evenly(len(made), _SHOWN)
         rows = {
             view: {
                 "before": self._scenes.images[shown, index],
@@ -74,5 +75,4 @@ def _chosen(held_out: DreamData) -> IntArray:
     """Evenly spread, and some that end in success."""
     every = np.arange(len(held_out), dtype=np.int64)
     done = np.flatnonzero(held_out.after(every))
-    evenly = np.linspace(0, len(every) - 1, min(len(every), _ROWS)).round().astype(np.int64)
-    return np.unique(np.concatenate([evenly, done[:: max(len(done) // (_ROWS // 4), 1)]]))
+    return np.unique(np.concatenate([evenly(len(every), _ROWS), done[:: max(len(done) // (_ROWS // 4), 1)]]))

@@ -40,10 +40,14 @@ def save_net(net: UmmNet, folder: Path) -> str:
     return version_of(folder / SETTINGS, folder / WEIGHTS)
 
 
+def read_config(folder: Path) -> UmmConfig:
+    """Of a network that `save_net` has written."""
+    return build(UmmConfig, read_json(folder / SETTINGS), str(folder / SETTINGS))
+
+
 def load_net(folder: Path, device: str = "cpu", quantize: str = WHOLE) -> tuple[UmmNet, str]:
     """One that `save_net` has written, and its version."""
-    cfg = build(UmmConfig, read_json(folder / SETTINGS), str(folder / SETTINGS))
-    net = _empty(cfg)
+    net = _empty(read_config(folder))
     weights = read_header(folder / WEIGHTS)
     ours = _shapes(net)
     refuse_unlike(str(folder), ours, weights.shapes)
