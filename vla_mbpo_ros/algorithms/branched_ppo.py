@@ -53,6 +53,9 @@ class BranchedPpoConfig:
     lam: float = leaf(0.95, "GAE's lambda, a chunk.", low=0.0, high=1.0)
     sure: float = leaf(0.5, "Probability from which on a success is believed.", low=0.0, high=1.0)
     value_passes: int = leaf(30, "Passes of the value over the real episodes, before the first round.", low=0)
+    value_learns: bool = leaf(
+        False, "The value goes on learning from branches; False: it stays as real episodes have taught it."
+    )
     evaluate_every: int = leaf(0, "Rounds between evaluations on the curve; 0: none.", low=0)
     save_every: int = leaf(5, "Rounds between two saved states.", low=1)
     seed: int = leaf(0, "Seed of everything random.", low=0)
@@ -92,7 +95,7 @@ class _Trainer:
     def __init__(self, policy: FlowPolicy, model: WorldModel, starts: Starts, cfg: BranchedPpoConfig) -> None:
         self.cfg, self.iteration, self._starts, self._dreamt = cfg, 0, starts, 0
         self._policy, self._model = policy, model
-        self._learner = Learner(policy, cfg.ppo, cfg.update)
+        self._learner = Learner(policy, cfg.ppo, cfg.update, cfg.value_learns)
 
     def advance(self) -> dict[str, float]:
         cfg = self.cfg

@@ -57,9 +57,9 @@ class Report:
 class Learner:
     """A policy with frozen trunk and what its two optimisers remember."""
 
-    def __init__(self, policy: FlowPolicy, ppo: PpoConfig, cfg: UpdateConfig) -> None:
+    def __init__(self, policy: FlowPolicy, ppo: PpoConfig, cfg: UpdateConfig, value_learns: bool = True) -> None:
         policy.freeze_trunk()
-        self.policy, self.ppo, self.cfg = policy, ppo, cfg
+        self.policy, self.ppo, self.cfg, self.value_learns = policy, ppo, cfg, value_learns
         self.taken = 0  # steps of the policy so far
         self.brake = 1.0  # share of its learning rate that is left
         moving = (policy.net, policy.noise_head)
@@ -82,7 +82,8 @@ class Learner:
                 self._warm_up(lr)
                 self._step(self.policy_optimiser, found.policy, self.acting)
                 steps += 1
-            self._step(self.value_optimiser, found.value, self.judging)
+            if self.value_learns:
+                self._step(self.value_optimiser, found.value, self.judging)
         seen = told[: steps + 1]
         if steps and self.cfg.kl_target:
             self.brake = follow(self.brake, seen[-1].kl, self.cfg.kl_target)
