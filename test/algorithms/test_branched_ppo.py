@@ -13,14 +13,8 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 import torch
 
-from vla_mbpo_ros.algorithms.branched_ppo import (
-    BranchedPpoConfig,
-    fit_value,
-    moments_of,
-    returns_of,
-    starts_of,
-    train_branched_ppo,
-)
+from vla_mbpo_ros.algorithms.branch_starts import fit_value, moments_of, returns_of, starts_of
+from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig, train_branched_ppo
 from vla_mbpo_ros.algorithms.descent import CURVE
 from vla_mbpo_ros.algorithms.log import read_log
 from vla_mbpo_ros.errors import ConfigError, ContractError
@@ -100,8 +94,35 @@ def test_the_return_of_a_start_is_the_discounted_success_that_followed(journeys:
 def test_a_value_learns_how_episodes_went_on(fresh: Callable[..., Any], journeys: Journeys) -> None:
     policy = fresh()
     before = [parameter.clone() for parameter in policy.net.parameters()]
-    assert fit_value(policy, journeys, FAST) > 0.3
+    found = fit_value(policy, journeys, DISCOUNT, passes=40, minibatch=64, lr=1e-3)
+    assert found.real > 0.3
+    assert np.isnan(found.dreamt)
     assert all(torch.equal(a, b) for a, b in zip(before, policy.net.parameters(), strict=True))
+
+
+def test_a_value_learns_what_dreams_of_played_chunks_are_worth(fresh: Callable[..., Any], journeys: Journeys) -> None:
+    """The simulator dreams what truly came: a value that has seen its dreams explains them as well as reality."""
+    with OracleWorld(10, workers=1, size=(32, 32)) as oracle:
+        grounded = _Grounded(oracle, journeys)
+        found = fit_value(fresh(), journeys, DISCOUNT, passes=40, minibatch=64, lr=1e-3, dream=grounded)
+    assert grounded.dreamt == sum(np.diff(moments_of(journeys)) == 1)
+    assert found.dreamt > 0.3
+
+
+class _Grounded:
+    """The oracle for scenes that are pictures alone: it looks up which moment they are of."""
+
+    def __init__(self, oracle: OracleWorld, journeys: Journeys) -> None:
+        self._oracle, self._journeys, self.dreamt = oracle, journeys, 0
+        self.views, self.size, self.horizon, self.version = oracle.views, oracle.size, oracle.horizon, oracle.version
+
+    def imagine(self, scenes: Any, chunks: Any, seeds: Any, pause: Any = None) -> Any:
+        moments = [int(np.flatnonzero((self._journeys.state == state).all(axis=1))[0]) for state in scenes.state]
+        self.dreamt += len(moments)
+        return self._oracle.imagine(self._oracle.remember(self._journeys.snapshots(moments)), chunks, seeds)
+
+    def judge(self, scenes: Any) -> Any:
+        raise NotImplementedError
 
 
 def test_an_interrupted_training_goes_on_bit_for_bit(

@@ -4,6 +4,7 @@
     bc.py           behaviour cloning with flow matching (SFT); bc_config.py: its settings
     online_ppo.py   PPO on whole episodes in the true simulator
     branched_ppo.py PPO on short branches, in a dream or in the simulator; learner_state.py: what both keep
+    branch_starts.py  moments to branch from, and a value that knows how those episodes went on
     autoencoder.py  the latent autoencoder of a world model
     world_model.py  UMM-World: views after a chunk, and a judge; world_model_config.py: its settings
     dream_data.py   what it learns from: a protocol, and journeys of the tabletop; dream_bags.py: recorded episodes

@@ -11,13 +11,11 @@ Nothing is played in the real world after the first step: what these episodes co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.nn.functional import huber_loss
 
 from vla_mbpo_ros.algorithms.descent import CURVE, TRAINING
 from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner, without_pace
@@ -29,15 +27,12 @@ from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 from vla_mbpo_ros.policy.protocol import NOISE
 from vla_mbpo_ros.rl.branches import BranchGround, Starts
 from vla_mbpo_ros.rl.ppo import PpoConfig
-from vla_mbpo_ros.rl.rollout import Looker, Player, Seen
+from vla_mbpo_ros.rl.rollout import Player
 from vla_mbpo_ros.rl.samples import samples_of
-from vla_mbpo_ros.rl.update import Learner, UpdateConfig, minibatches
-from vla_mbpo_ros.robots.tabletop import TABLETOP
-from vla_mbpo_ros.schema import FloatArray
-from vla_mbpo_ros.sim.tabletop import Journeys, get_table_task
-from vla_mbpo_ros.world_model.protocol import Scenes, WorldModel
+from vla_mbpo_ros.rl.update import Learner, UpdateConfig
+from vla_mbpo_ros.world_model.protocol import WorldModel
 
-_PLAY, _SHUFFLE, _CHOOSE, _VALUE = 1, 2, 3, 4  # streams of chance
+_PLAY, _SHUFFLE, _CHOOSE = 1, 2, 3  # streams of chance
 
 Evaluate = Callable[[FlowPolicy], float]
 
@@ -53,6 +48,7 @@ class BranchedPpoConfig:
     lam: float = leaf(0.95, "GAE's lambda, a chunk.", low=0.0, high=1.0)
     sure: float = leaf(0.5, "Probability from which on a success is believed.", low=0.0, high=1.0)
     value_passes: int = leaf(30, "Passes of the value over the real episodes, before the first round.", low=0)
+    value_dreams: bool = leaf(True, "It learns from a learnt model's dreams of the played chunks as well.")
     value_learns: bool = leaf(
         False, "The value goes on learning from branches; False: it stays as real episodes have taught it."
     )
@@ -73,7 +69,7 @@ def train_branched_ppo(
     evaluate: Evaluate | None = None,  # true success of a policy
     until: int | None = None,  # stop after this many rounds, as an interruption would
 ) -> FlowPolicy:
-    """Improve `policy` in place. Its value must know real episodes already (`fit_value`)."""
+    """Improve `policy` in place. Its value must know real episodes already (`branch_starts.fit_value`)."""
     trainer = _Trainer(policy, model, starts, cfg)
     if folder is not None and has_training(folder / TRAINING):
         trainer.restore(folder / TRAINING)
@@ -122,50 +118,3 @@ class _Trainer:
 
     def _config(self) -> dict[str, object]:
         return {**without_pace(self.cfg), "world_model": self._model.version, "starts": len(self._starts)}
-
-
-def starts_of(journeys: Journeys, scenes: Scenes | None = None) -> Starts:
-    """Moments at which a chunk was due. `scenes` are those of `moments_of`, where a model needs more than pictures."""
-    moments = moments_of(journeys)
-    texts = journeys.instructions
-    plain = Scenes(journeys.images[moments], journeys.state[moments], tuple(texts[row] for row in moments))
-    tasks = tuple(journeys.tasks[index] for index in journeys.episode[moments])
-    limits = np.array([get_table_task(task).max_steps for task in tasks], dtype=np.float64)
-    left = np.maximum(1.0 - journeys.tick[moments] / limits, 0.0)
-    return Starts(scenes or plain, left, journeys.horizon / limits, tasks)
-
-
-def moments_of(journeys: Journeys) -> Sequence[int]:
-    """(P) of which `starts_of` makes starts."""
-    return journeys.start[journeys.live].tolist()  # type: ignore[no-any-return]
-
-
-def fit_value(policy: FlowPolicy, journeys: Journeys, cfg: BranchedPpoConfig) -> float:
-    """Let the value head learn how these episodes went on; the share of its targets' variance that it explains."""
-    starts = starts_of(journeys)
-    target = torch.from_numpy(returns_of(journeys, cfg.discount)).float()
-    policy.freeze_trunk()
-    scenes = starts.scenes
-    with torch.no_grad():
-        seen = Seen(scenes.images, scenes.state, scenes.instructions, starts.time_left)
-        prefix = Looker(policy, TABLETOP.camera_names).encode(seen)
-    optimiser = torch.optim.AdamW(policy.value_head.parameters(), lr=cfg.update.value_lr, fused=True)
-    for rows in minibatches(len(starts), cfg.value_passes, cfg.update.minibatch // 4, mix(cfg.seed, _VALUE)):
-        loss = huber_loss(policy.value_of(prefix.select(rows)), target[rows])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    with torch.no_grad():
-        off = target - policy.value_of(prefix)
-    return 1.0 - float(off.var(unbiased=False) / target.var(unbiased=False).clamp(min=1e-8))
-
-
-def returns_of(journeys: Journeys, discount: float) -> FloatArray:
-    """(P,) the discounted success that followed each start; a chunk that succeeds at once brings 1."""
-    moments, success = np.asarray(moments_of(journeys)), journeys.success
-    last = np.searchsorted(journeys.episode, journeys.episode, side="right") - 1  # the last moment of an episode
-    found = np.zeros(len(moments))
-    for row, moment in enumerate(moments):
-        ends = np.flatnonzero(success[moment + 1 : last[moment] + 1])
-        found[row] = discount ** ends[0] if len(ends) else 0.0
-    return found

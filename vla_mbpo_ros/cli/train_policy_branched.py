@@ -12,6 +12,7 @@ from vla_mbpo_ros.cli.train_policy import changed, load_parent
 from vla_mbpo_ros.cli.train_view import Bar
 
 if TYPE_CHECKING:
+    from vla_mbpo_ros.algorithms.branch_starts import ValueFit
     from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig
     from vla_mbpo_ros.evaluation.tabletop_eval import Result
     from vla_mbpo_ros.policy.flow.policy import FlowPolicy
@@ -28,7 +29,7 @@ def learn(
     args: argparse.Namespace, pool: Pool, tasks: Sequence[str]
 ) -> tuple[FlowPolicy, Result, dict[str, Any], dict[str, Any]]:
     """The policy, its success before, what its lineage says, what it cost."""
-    from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig, fit_value, train_branched_ppo
+    from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig, train_branched_ppo
     from vla_mbpo_ros.algorithms.descent import CURVE
     from vla_mbpo_ros.algorithms.log import read_log
     from vla_mbpo_ros.algorithms.tabletop import FLOW
@@ -40,8 +41,8 @@ def learn(
     policy, notes = refit_heads(load_parent(args.parent), FLOW, args.seed)
     before = evaluate(policy, pool, tasks, args.evaluate)
     journeys, steps = _played(args, policy, pool, tasks)
-    explained = fit_value(policy, journeys, cfg)
     with _model(args.world_model, args.workers) as model, _bar(args, cfg) as bar:
+        fitted = _fitted(policy, journeys, cfg, model)
 
         def success(now: FlowPolicy) -> float:
             return evaluate(now, pool, tasks, args.evaluate).overall.share
@@ -50,8 +51,18 @@ def learn(
         version = model.version
     last = read_log(args.out / CURVE)[-1]
     cost = {"episodes": len(journeys.tasks), "control_steps": steps, "dreamt_chunks": float(last["chunks"])}
-    facts = {"world_model": version, "value_explained": explained, "notes": notes}
+    facts = {"world_model": version, "value_explained": vars(fitted), "notes": notes}
     return policy, before, {"algorithm": "branched_ppo", **nested(cfg), **facts}, cost
+
+
+def _fitted(policy: FlowPolicy, journeys: Journeys, cfg: BranchedPpoConfig, model: WorldModel) -> ValueFit:
+    """The value before the first branch. Only a learnt model's dreams are shown to it: the simulator's are real."""
+    from vla_mbpo_ros.algorithms.branch_starts import fit_value
+    from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
+
+    shown = None if isinstance(model, OracleWorld) or not cfg.value_dreams else model
+    size = max(cfg.update.minibatch // 4, 1)
+    return fit_value(policy, journeys, cfg.discount, cfg.value_passes, size, cfg.update.value_lr, cfg.seed, shown)
 
 
 def _bar(args: argparse.Namespace, cfg: BranchedPpoConfig) -> Bar:
@@ -92,7 +103,7 @@ def _model(which: str, workers: int) -> Iterator[WorldModel]:
 
 
 def _starts(journeys: Journeys, model: WorldModel) -> Starts:
-    from vla_mbpo_ros.algorithms.branched_ppo import moments_of, starts_of
+    from vla_mbpo_ros.algorithms.branch_starts import moments_of, starts_of
     from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
 
     if isinstance(model, OracleWorld):

@@ -1,0 +1,127 @@
+"""What branches begin with: moments of real episodes, and a value that knows how those went on.
+
+journeys ──> moments at which a chunk was due ──> Starts
+         ──> success that followed, discounted ──> what the value of each moment should be
+
+dreams of the chunks that were truly played have known outcomes too: of them the value learns what dreams look like
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from vla_mbpo_ros.models.randomness import mix
+from vla_mbpo_ros.policy.flow.policy import FlowPolicy
+from vla_mbpo_ros.policy.protocol import Prefix
+from vla_mbpo_ros.rl.branches import Starts
+from vla_mbpo_ros.rl.rollout import Looker, Seen
+from vla_mbpo_ros.rl.update import minibatches
+from vla_mbpo_ros.robots.tabletop import TABLETOP
+from vla_mbpo_ros.schema import FloatArray
+from vla_mbpo_ros.sim.tabletop import Journeys, get_table_task
+from vla_mbpo_ros.world_model.protocol import Scenes, WorldModel
+
+_ORDER, _DREAM = 1, 2  # streams of chance
+_AT_ONCE = 64  # dreams
+
+
+@dataclass(frozen=True)
+class ValueFit:
+    """How well the value knows; the shares are of the targets' variance."""
+
+    real: float  # explained, of true moments
+    dreamt: float  # of dreamt ones; NaN if none were asked for
+
+
+def starts_of(journeys: Journeys, scenes: Scenes | None = None) -> Starts:
+    """Moments at which a chunk was due. `scenes` are those of `moments_of`, where a model needs more than pictures."""
+    moments = moments_of(journeys)
+    texts = journeys.instructions
+    plain = Scenes(journeys.images[moments], journeys.state[moments], tuple(texts[row] for row in moments))
+    tasks = tuple(journeys.tasks[index] for index in journeys.episode[moments])
+    limits = np.array([get_table_task(task).max_steps for task in tasks], dtype=np.float64)
+    left = np.maximum(1.0 - journeys.tick[moments] / limits, 0.0)
+    return Starts(scenes or plain, left, journeys.horizon / limits, tasks)
+
+
+def moments_of(journeys: Journeys) -> Sequence[int]:
+    """(P) of which `starts_of` makes starts."""
+    return journeys.start[journeys.live].tolist()  # type: ignore[no-any-return]
+
+
+def returns_of(journeys: Journeys, discount: float) -> FloatArray:
+    """(P,) the discounted success that followed each start; a chunk that succeeds at once brings 1."""
+    moments, success = np.asarray(moments_of(journeys)), journeys.success
+    last = np.searchsorted(journeys.episode, journeys.episode, side="right") - 1  # the last moment of an episode
+    found = np.zeros(len(moments))
+    for row, moment in enumerate(moments):
+        ends = np.flatnonzero(success[moment + 1 : last[moment] + 1])
+        found[row] = discount ** ends[0] if len(ends) else 0.0
+    return found
+
+
+def fit_value(
+    policy: FlowPolicy,
+    journeys: Journeys,
+    discount: float,
+    passes: int,
+    minibatch: int,
+    lr: float,
+    seed: int = 0,
+    dream: WorldModel | None = None,  # whose dreams of the chunks that were played are learnt from too
+) -> ValueFit:
+    """Let the value head learn how these episodes went on."""
+    policy.freeze_trunk()
+    sets = [_real(policy, journeys, discount)]
+    if dream is not None:
+        sets.append(_dreamt(policy, journeys, discount, dream, seed))
+    prefix, target = Prefix.cat([one for one, _ in sets]), torch.cat([wanted for _, wanted in sets])
+    optimiser = torch.optim.AdamW(policy.value_head.parameters(), lr=lr, fused=True)
+    for rows in minibatches(len(target), passes, minibatch, mix(seed, _ORDER)):
+        loss = huber_loss(policy.value_of(prefix.select(rows)), target[rows])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    found = [_explained(policy, *one) for one in sets]
+    return ValueFit(found[0], found[1] if len(found) > 1 else float("nan"))
+
+
+_Shown = tuple[Prefix, Tensor]  # what the policy sees of some moments, and their values (M,)
+
+
+def _real(policy: FlowPolicy, journeys: Journeys, discount: float) -> _Shown:
+    starts = starts_of(journeys)
+    prefix = _encoded(policy, starts.scenes, starts.time_left)
+    return prefix, torch.from_numpy(returns_of(journeys, discount)).float()
+
+
+def _dreamt(policy: FlowPolicy, journeys: Journeys, discount: float, dream: WorldModel, seed: int) -> _Shown:
+    """Dreams of chunks that were played and did not end their episode: they are worth what came after them."""
+    starts, moments = starts_of(journeys), np.asarray(moments_of(journeys))
+    before = np.flatnonzero(moments[1:] == moments[:-1] + 1)  # the next start is the next moment
+    chunks = journeys.chunks[journeys.live]
+    parts = []
+    for first in range(0, len(before), _AT_ONCE):
+        rows = before[first : first + _AT_ONCE]
+        scenes = starts.scenes.select(rows.tolist())
+        dreams = dream.imagine(scenes, chunks[rows], [mix(seed, _DREAM, int(row)) for row in rows])
+        parts.append(_encoded(policy, dreams.as_scenes(scenes), starts.time_left[rows + 1]))
+    return Prefix.cat(parts), torch.from_numpy(returns_of(journeys, discount)[before + 1]).float()
+
+
+@torch.no_grad()
+def _encoded(policy: FlowPolicy, scenes: Scenes, left: FloatArray) -> Prefix:
+    seen = Seen(scenes.images, scenes.state, scenes.instructions, left)
+    return Looker(policy, TABLETOP.camera_names).encode(seen)
+
+
+@torch.no_grad()
+def _explained(policy: FlowPolicy, prefix: Prefix, target: Tensor) -> float:
+    off = target - policy.value_of(prefix)
+    return 1.0 - float(off.var(unbiased=False) / target.var(unbiased=False).clamp(min=1e-8))
