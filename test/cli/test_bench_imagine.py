@@ -35,7 +35,7 @@ def test_a_network_is_compared_with_its_plain_twin(capsys: pytest.CaptureFixture
     assert result["plain_ratio"] == pytest.approx(row["plain_s"] / row["ours_s"], rel=1e-4)
     assert row["gflop"] > 1.0
     assert row["roofline_share"] == pytest.approx(row["gflop"] / row["ours_s"] / 1e3, rel=1e-4)
-    assert result["parameters"] > 3e6
+    assert result["parameters"] > 1e6
 
 
 def test_what_no_cpu_can_hold_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
