@@ -36,7 +36,7 @@ class ValueFit:
     """How well the value knows; the shares are of the targets' variance."""
 
     real: float  # explained, of true moments
-    dreamt: float  # of dreamt ones; NaN if none were asked for
+    dreamt: float | None  # of dreamt ones; None if none were asked for
 
 
 def starts_of(journeys: Journeys, scenes: Scenes | None = None) -> Starts:
@@ -89,7 +89,7 @@ def fit_value(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     found = [_explained(policy, *one) for one in sets]
-    return ValueFit(found[0], found[1] if len(found) > 1 else float("nan"))
+    return ValueFit(found[0], found[1] if len(found) > 1 else None)
 
 
 _Shown = tuple[Prefix, Tensor]  # what the policy sees of some moments, and their values (M,)
