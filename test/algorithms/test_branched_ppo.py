@@ -123,7 +123,7 @@ class _Grounded:
         return self._oracle.imagine(self._oracle.remember(self._journeys.snapshots(moments)), chunks, seeds)
 
     def judge(self, scenes: Any) -> Any:
-        raise NotImplementedError
+        return self._oracle.judge(scenes)
 
 
 def test_an_interrupted_training_goes_on_bit_for_bit(

@@ -3,7 +3,8 @@
     trunk.py        what a small policy sees and reads, before it acts
     bc.py           behaviour cloning with flow matching (SFT); bc_config.py: its settings
     online_ppo.py   PPO on whole episodes in the true simulator
-    branched_ppo.py PPO on short branches, in a dream or in the simulator; learner_state.py: what both keep
+    branched_ppo.py PPO on short branches, in a dream or in the simulator
+    trial.py        what both share: settings, rounds, what a learner remembers
     branch_starts.py  moments to branch from, and a value that knows how those episodes went on
     autoencoder.py  the latent autoencoder of a world model
     world_model.py  UMM-World: views after a chunk, and a judge; world_model_config.py: its settings

@@ -11,52 +11,49 @@ Nothing is played in the real world after the first step: what these episodes co
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vla_mbpo_ros.algorithms.descent import CURVE, TRAINING
-from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner, without_pace
-from vla_mbpo_ros.algorithms.log import Log, Watch
-from vla_mbpo_ros.algorithms.saved import has_training, read_training, write_training
+from vla_mbpo_ros.algorithms.descent import descend
+from vla_mbpo_ros.algorithms.log import Watch
+from vla_mbpo_ros.algorithms.saved import read_training, write_training
+from vla_mbpo_ros.algorithms.trial import (
+    Evaluate,
+    Rounds,
+    TrialConfig,
+    evaluated,
+    learner_facts,
+    learner_tensors,
+    restore_learner,
+    without_pace,
+)
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 from vla_mbpo_ros.policy.protocol import NOISE
 from vla_mbpo_ros.rl.branches import BranchGround, Starts
-from vla_mbpo_ros.rl.ppo import PpoConfig
 from vla_mbpo_ros.rl.rollout import Player
 from vla_mbpo_ros.rl.samples import samples_of
-from vla_mbpo_ros.rl.update import Learner, UpdateConfig
+from vla_mbpo_ros.rl.update import Learner
 from vla_mbpo_ros.world_model.protocol import WorldModel
 
 _PLAY, _SHUFFLE, _CHOOSE = 1, 2, 3  # streams of chance
 
-Evaluate = Callable[[FlowPolicy], float]
-
 
 @dataclass(frozen=True)
-class BranchedPpoConfig:
+class BranchedPpoConfig(TrialConfig):
     """Settings of branched PPO."""
 
-    iterations: int = leaf(24, "Rounds of branching and learning.", low=1)
     branches: int = leaf(512, "Branches in a round.", low=1)
     chunks: int = leaf(2, "Chunks of a branch at most.", low=1)
-    discount: float = leaf(0.97, "Discount of a whole chunk.", low=0.0, high=1.0)
-    lam: float = leaf(0.95, "GAE's lambda, a chunk.", low=0.0, high=1.0)
     sure: float = leaf(0.5, "Probability from which on a success is believed.", low=0.0, high=1.0)
     value_passes: int = leaf(30, "Passes of the value over the real episodes, before the first round.", low=0)
     value_dreams: bool = leaf(True, "It learns from a learnt model's dreams of the played chunks as well.")
     value_learns: bool = leaf(
         False, "The value goes on learning from branches; False: it stays as real episodes have taught it."
     )
-    evaluate_every: int = leaf(0, "Rounds between evaluations on the curve; 0: none.", low=0)
-    save_every: int = leaf(5, "Rounds between two saved states.", low=1)
-    seed: int = leaf(0, "Seed of everything random.", low=0)
-    ppo: PpoConfig = field(default_factory=lambda: PpoConfig(clip=0.2))
-    update: UpdateConfig = field(default_factory=UpdateConfig)
 
 
 def train_branched_ppo(
@@ -70,17 +67,8 @@ def train_branched_ppo(
     until: int | None = None,  # stop after this many rounds, as an interruption would
 ) -> FlowPolicy:
     """Improve `policy` in place. Its value must know real episodes already (`branch_starts.fit_value`)."""
-    trainer = _Trainer(policy, model, starts, cfg)
-    if folder is not None and has_training(folder / TRAINING):
-        trainer.restore(folder / TRAINING)
-    with Log(folder / CURVE if folder else None, "iteration", trainer.iteration, watch) as log:
-        last = min(cfg.iterations, until if until is not None else cfg.iterations)
-        while trainer.iteration < last:
-            row = trainer.advance()
-            due = evaluate is not None and cfg.evaluate_every and trainer.iteration % cfg.evaluate_every == 0
-            log.write({**row, "evaluated": evaluate(policy) if due and evaluate else float("nan")})
-            if folder is not None and (trainer.iteration % cfg.save_every == 0 or trainer.iteration == last):
-                trainer.save(folder / TRAINING)
+    trainer = _Trainer(policy, model, starts, cfg, evaluate)
+    descend(trainer, Rounds.of(cfg), folder, watch, until, key="iteration")
     policy.freeze_trunk(False)
     return policy
 
@@ -88,33 +76,43 @@ def train_branched_ppo(
 class _Trainer:
     """One training, round by round."""
 
-    def __init__(self, policy: FlowPolicy, model: WorldModel, starts: Starts, cfg: BranchedPpoConfig) -> None:
-        self.cfg, self.iteration, self._starts, self._dreamt = cfg, 0, starts, 0
-        self._policy, self._model = policy, model
+    def __init__(
+        self,
+        policy: FlowPolicy,
+        model: WorldModel,
+        starts: Starts,
+        cfg: BranchedPpoConfig,
+        evaluate: Evaluate | None = None,
+    ) -> None:
+        self.cfg, self.step, self._starts, self._dreamt = cfg, 0, starts, 0
+        self._policy, self._model, self._evaluate = policy, model, evaluate
         self._learner = Learner(policy, cfg.ppo, cfg.update, cfg.value_learns)
 
     def advance(self) -> dict[str, float]:
         cfg = self.cfg
-        choice = np.random.default_rng(mix(cfg.seed, _CHOOSE, self.iteration))
+        choice = np.random.default_rng(mix(cfg.seed, _CHOOSE, self.step))
         rows = choice.integers(0, len(self._starts), cfg.branches).tolist()
-        ground = BranchGround(self._model, self._starts, cfg.chunks, cfg.sure, mix(cfg.seed, _PLAY, self.iteration))
-        tasks, chance = [self._starts.tasks[row] for row in rows], mix(cfg.seed, _PLAY, self.iteration)
+        ground = BranchGround(self._model, self._starts, cfg.chunks, cfg.sure, mix(cfg.seed, _PLAY, self.step))
+        tasks, chance = [self._starts.tasks[row] for row in rows], mix(cfg.seed, _PLAY, self.step)
         played = Player(self._policy, ground, keep=True).play(tasks, rows, chance, NOISE)
         samples = samples_of(played, cfg.discount, cfg.lam, timeout_ends=False)
-        report = self._learner.update(samples, mix(cfg.seed, _SHUFFLE, self.iteration))
-        self.iteration += 1
+        report = self._learner.update(samples, mix(cfg.seed, _SHUFFLE, self.step))
+        self.step += 1
         self._dreamt += ground.dreamt
-        told = {"branches": self.iteration * cfg.branches, "chunks": self._dreamt}
-        return {"iteration": self.iteration, **told, "success": float(played.success.mean()), **vars(report)}
+        told = {"branches": self.step * cfg.branches, "chunks": self._dreamt}
+        return {"iteration": self.step, **told, "success": float(played.success.mean()), **vars(report)}
+
+    def look(self) -> dict[str, float]:
+        return evaluated(self._policy, self.cfg, self.step, self._evaluate)
 
     def save(self, folder: Path) -> None:
-        facts = {"config": self._config(), "iteration": self.iteration, "dreamt": self._dreamt}
+        facts = {"config": self._config(), "iteration": self.step, "dreamt": self._dreamt}
         write_training(folder, learner_tensors(self._learner), {**facts, **learner_facts(self._learner)})
 
     def restore(self, folder: Path) -> None:
         tensors, facts = read_training(folder, self._config())
         restore_learner(self._learner, tensors, facts)
-        self.iteration, self._dreamt = int(facts["iteration"]), int(facts["dreamt"])
+        self.step, self._dreamt = int(facts["iteration"]), int(facts["dreamt"])
 
     def _config(self) -> dict[str, object]:
         return {**without_pace(self.cfg), "world_model": self._model.version, "starts": len(self._starts)}

@@ -108,12 +108,13 @@ def descend(
     until: int | None = None,  # stop after this many steps, as an interruption would
     leads: bool = True,  # of several processes one writes and speaks
     is_over: Callable[[], bool] = lambda: False,  # asked after each step: an end before the last one
+    key: str = "step",  # the column of the curve that counts
 ) -> None:
     """To the last step."""
     if folder is not None and has_training(folder / TRAINING):
         trainer.restore(folder / TRAINING)
     curve = folder / CURVE if folder and leads else None
-    with Log(curve, "step", trainer.step, watch if leads else None) as log:
+    with Log(curve, key, trainer.step, watch if leads else None) as log:
         last = min(pace.steps, until if until is not None else pace.steps)
         while trainer.step < last and not is_over():
             row = trainer.advance()

@@ -31,44 +31,47 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vla_mbpo_ros.algorithms.descent import CURVE, TRAINING
-from vla_mbpo_ros.algorithms.learner_state import learner_facts, learner_tensors, restore_learner, without_pace
-from vla_mbpo_ros.algorithms.log import Log, Watch
-from vla_mbpo_ros.algorithms.saved import has_training, read_training, write_training
+from vla_mbpo_ros.algorithms.descent import descend
+from vla_mbpo_ros.algorithms.log import Watch
+from vla_mbpo_ros.algorithms.saved import read_training, write_training
 from vla_mbpo_ros.algorithms.tabletop import TabletopGround
+from vla_mbpo_ros.algorithms.trial import (
+    Evaluate,
+    Rounds,
+    TrialConfig,
+    evaluated,
+    learner_facts,
+    learner_tensors,
+    restore_learner,
+    without_pace,
+)
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ConfigError
 from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 from vla_mbpo_ros.policy.protocol import NOISE
-from vla_mbpo_ros.rl.ppo import PpoConfig
 from vla_mbpo_ros.rl.rollout import Episodes, Player
 from vla_mbpo_ros.rl.samples import against_group, samples_of
 from vla_mbpo_ros.rl.shares import Need
-from vla_mbpo_ros.rl.update import Learner, UpdateConfig
+from vla_mbpo_ros.rl.update import Learner
 from vla_mbpo_ros.sim.tabletop import Pool
 
 _FIRST_SEED, _SEEDS = 100_000_000, 10_000_000  # of starts; far from those of demonstrations and evaluations
 _PLAY, _SHUFFLE = 1, 2  # streams of chance
 
-Evaluate = Callable[[FlowPolicy], float]
-
 
 @dataclass(frozen=True)
-class OnlinePpoConfig:
+class OnlinePpoConfig(TrialConfig):
     """Settings of online PPO."""
 
-    iterations: int = leaf(24, "Rounds of playing and learning.", low=1)
     episodes: int = leaf(512, "Episodes in a round, shared out over the tasks.", low=1)
-    discount: float = leaf(0.97, "Discount of a whole chunk.", low=0.0, high=1.0)
-    lam: float = leaf(0.95, "GAE's lambda, a chunk.", low=0.0, high=1.0)
     timeout_ends: bool = leaf(True, "The time limit ends an episode with nothing; otherwise it only cuts it off.")
     group: int = leaf(
         1, "Episodes from the same start; from 2 on, chunks are judged against them and not by the value.", low=1
@@ -78,11 +81,6 @@ class OnlinePpoConfig:
     )
     need_rate: float = leaf(0.3, "How much of that success is the last round's.", low=0.0, high=1.0)
     value_only: int = leaf(1, "First rounds in which only the value head learns.", low=0)
-    evaluate_every: int = leaf(0, "Rounds between evaluations on the curve; 0: none.", low=0)
-    save_every: int = leaf(5, "Rounds between two saved states.", low=1)
-    seed: int = leaf(0, "Seed of everything random.", low=0)
-    ppo: PpoConfig = field(default_factory=lambda: PpoConfig(clip=0.2))
-    update: UpdateConfig = field(default_factory=UpdateConfig)
 
 
 def train_online_ppo(
@@ -96,16 +94,8 @@ def train_online_ppo(
     until: int | None = None,  # stop after this many rounds, as an interruption would
 ) -> FlowPolicy:
     """Improve `policy` in place. What it cost is in the curve: control steps and episodes of `pool`."""
-    trainer = _Trainer(policy, pool, tasks, cfg)
-    if folder is not None and has_training(folder / TRAINING):
-        trainer.restore(folder / TRAINING)
-    with Log(folder / CURVE if folder else None, "iteration", trainer.iteration, watch) as log:
-        last = min(cfg.iterations, until if until is not None else cfg.iterations)
-        while trainer.iteration < last:
-            row = trainer.advance()
-            log.write({**row, "evaluated": _evaluated(policy, cfg, trainer.iteration, evaluate)})
-            if folder is not None and (trainer.iteration % cfg.save_every == 0 or trainer.iteration == last):
-                trainer.save(folder / TRAINING)
+    trainer = _Trainer(policy, pool, tasks, cfg, evaluate)
+    descend(trainer, Rounds.of(cfg), folder, watch, until, key="iteration")
     policy.freeze_trunk(False)
     return policy
 
@@ -113,10 +103,17 @@ def train_online_ppo(
 class _Trainer:
     """One training, round by round."""
 
-    def __init__(self, policy: FlowPolicy, pool: Pool, tasks: Sequence[str], cfg: OnlinePpoConfig) -> None:
+    def __init__(
+        self,
+        policy: FlowPolicy,
+        pool: Pool,
+        tasks: Sequence[str],
+        cfg: OnlinePpoConfig,
+        evaluate: Evaluate | None = None,
+    ) -> None:
         if cfg.episodes % cfg.group:
             raise ConfigError(f"{cfg.episodes} episodes in groups of {cfg.group}.", "Give a multiple.")
-        self.policy, self.pool, self.cfg, self.iteration = policy, pool, cfg, 0
+        self.policy, self.pool, self.cfg, self.step, self._evaluate = policy, pool, cfg, 0, evaluate
         self._reference = copy.deepcopy(policy).requires_grad_(False) if cfg.ppo.reference_weight else None
         self._learner = Learner(policy, cfg.ppo, cfg.update)
         self._player = Player(policy, TabletopGround(pool), keep=True)
@@ -131,31 +128,34 @@ class _Trainer:
             samples = samples_of(episodes, cfg.discount, cfg.lam, cfg.timeout_ends)
             if cfg.group > 1:
                 samples = against_group(samples, episodes)
-            shuffle = mix(cfg.seed, _SHUFFLE, self.iteration)
-            act = self.iteration >= cfg.value_only
+            shuffle = mix(cfg.seed, _SHUFFLE, self.step)
+            act = self.step >= cfg.value_only
             report = self._learner.update(samples, shuffle, self._reference, act)
         found = _shares(episodes)
         self._need.see(found)
-        self.iteration += 1
+        self.step += 1
         success = float(episodes.success.mean())
         by_task = {f"success/{task}": found.get(task, float("nan")) for task in self._need.success}
-        return {"iteration": self.iteration, **vars(self._cost), "success": success, **by_task, **vars(report)}
+        return {"iteration": self.step, **vars(self._cost), "success": success, **by_task, **vars(report)}
 
     def _play(self) -> Episodes:
         """Each start is used once."""
         cfg = self.cfg
-        first = _FIRST_SEED + cfg.seed * _SEEDS + self.iteration * cfg.episodes
+        first = _FIRST_SEED + cfg.seed * _SEEDS + self.step * cfg.episodes
         counts = self._need.share(cfg.episodes // cfg.group)
         starts = [task for task, count in counts.items() for _ in range(count)]
         names = [task for task in starts for _ in range(cfg.group)]
         seeds = [first + start for start in range(len(starts)) for _ in range(cfg.group)]
-        return self._player.play(names, seeds, mix(cfg.seed, _PLAY, self.iteration), NOISE)
+        return self._player.play(names, seeds, mix(cfg.seed, _PLAY, self.step), NOISE)
+
+    def look(self) -> dict[str, float]:
+        return evaluated(self.policy, self.cfg, self.step, self._evaluate)
 
     def save(self, folder: Path) -> None:
         state = {
             "config": without_pace(self.cfg),
             "tasks": list(self._need.success),
-            "iteration": self.iteration,
+            "iteration": self.step,
             "need": self._need.success,
             "cost": vars(self._cost),
             **learner_facts(self._learner),
@@ -168,7 +168,7 @@ class _Trainer:
             cause = f"The training in {folder} played {', '.join(state['tasks'])}."
             raise ConfigError(cause, "Give the same tasks again, in that order.")
         restore_learner(self._learner, tensors, state)
-        self.iteration = int(state["iteration"])
+        self.step = int(state["iteration"])
         self._need.success = state["need"]
         self._cost = Cost(**state["cost"])
 
@@ -179,12 +179,6 @@ def _shares(episodes: Episodes) -> dict[str, float]:
     for task, success in zip(episodes.tasks, episodes.success, strict=True):
         found.setdefault(task, []).append(bool(success))
     return {task: sum(each) / len(each) for task, each in found.items()}
-
-
-def _evaluated(policy: FlowPolicy, cfg: OnlinePpoConfig, iteration: int, evaluate: Evaluate | None) -> float:
-    if evaluate is None or not cfg.evaluate_every or iteration % cfg.evaluate_every:
-        return float("nan")
-    return evaluate(policy)
 
 
 @dataclass
