@@ -21,7 +21,7 @@ FEW = ("--task", "press_red", "lift_red", "--episodes", "2", "--single", "6", "-
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("umm")
     world = benchmark.random_world("tiny")
-    benchmark.set_steps(world, 1)
+    world.sample_by(euler_steps=1)
     save_world(world, folder)
     return folder
 

@@ -73,7 +73,7 @@ def test_every_token_of_the_bytes_is_another_number() -> None:
     special = [words.markers.start, words.markers.end, words.yes, words.no, *words.answer]
     special += [words.task("")[0], words.question("")[0], words.prompt(0, [], [5])[0]]
     views = [words.prompt(view, [])[0] for view in range(16)]
-    actions = words.prompt(0, [range(257)])[:-1]
+    actions = [token for joint in range(words.joints) for token in words.levels_of(joint)]
     all_of_them = [*words.encode(bytes(range(128)).decode()), *special, *views, *actions]
     assert len(set(all_of_them)) == len(all_of_them)
     assert min(all_of_them) > 0
@@ -85,6 +85,15 @@ def test_a_chunk_is_a_token_a_number() -> None:
     assert len(words.prompt(1, LEVELS)) == 70 + 1
     assert len(words.prompt(1, LEVELS, [0] * 7)) == 70 + 1 + 8
     assert len(words.task("press the red button")) == 21
+
+
+def test_a_level_is_a_token_of_its_joint() -> None:
+    words = ByteVocabulary(3)
+    told = words.prompt(0, [[7, 7, 7], [8, 8, 8]])
+    assert len(set(told[:6])) == 6
+    assert [told[3 + joint] - told[joint] for joint in range(3)] == [1, 1, 1]
+    with pytest.raises(ContractError, match="4 joints were told to a vocabulary of 3"):
+        words.prompt(0, [[1, 2, 3, 4]])
 
 
 def test_levels_and_views_that_do_not_exist_are_refused() -> None:

@@ -102,17 +102,17 @@ def _real(policy: FlowPolicy, journeys: Journeys, discount: float) -> _Shown:
 
 
 def _dreamt(policy: FlowPolicy, journeys: Journeys, discount: float, dream: WorldModel, seed: int) -> _Shown:
-    """Dreams of chunks that were played and did not end their episode: they are worth what came after them."""
-    starts, moments = starts_of(journeys), np.asarray(moments_of(journeys))
-    before = np.flatnonzero(moments[1:] == moments[:-1] + 1)  # the next start is the next moment
-    chunks = journeys.chunks[journeys.live]
+    """Dreams of the chunks that were played: they are worth what truly came."""
+    starts, chunks = starts_of(journeys), journeys.chunks[journeys.live]
+    left = np.maximum(starts.time_left - starts.chunk_share, 0.0)
     parts = []
-    for first in range(0, len(before), _AT_ONCE):
-        rows = before[first : first + _AT_ONCE]
+    for first in range(0, len(starts), _AT_ONCE):
+        rows = np.arange(first, min(first + _AT_ONCE, len(starts)))
         scenes = starts.scenes.select(rows.tolist())
         dreams = dream.imagine(scenes, chunks[rows], [mix(seed, _DREAM, int(row)) for row in rows])
-        parts.append(_encoded(policy, dreams.as_scenes(scenes), starts.time_left[rows + 1]))
-    return Prefix.cat(parts), torch.from_numpy(returns_of(journeys, discount)[before + 1]).float()
+        parts.append(_encoded(policy, dreams.as_scenes(scenes), left[rows]))
+    # a chunk's return is Γ times what its end is worth
+    return Prefix.cat(parts), torch.from_numpy(returns_of(journeys, discount) / discount).float()
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ Nothing is played in the real world after the first step: what these episodes co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +43,27 @@ _PLAY, _SHUFFLE, _CHOOSE = 1, 2, 3  # streams of chance
 
 
 @dataclass(frozen=True)
+class DreamConfig:
+    """How a learnt world model is asked here: chunks are compared, so chance in dreams only blurs who is better."""
+
+    euler_steps: int = leaf(3, "Steps from noise to a view.", low=1)
+    spread: float = leaf(0.0, "Deviation of the noise that a view begins with; 0: no chance.", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
 class BranchedPpoConfig(TrialConfig):
     """Settings of branched PPO."""
 
     branches: int = leaf(512, "Branches in a round.", low=1)
-    chunks: int = leaf(2, "Chunks of a branch at most.", low=1)
-    sure: float = leaf(0.5, "Probability from which on a success is believed.", low=0.0, high=1.0)
+    chunks: int = leaf(1, "Chunks of a branch at most.", low=1)
+    sure: float = leaf(
+        1.0,
+        "Probability from which on a success is believed; 1: only the simulator's, and a dream is worth what the value "
+        "says of it.",
+        low=0.0,
+        high=1.0,
+    )
+    dream: DreamConfig = field(default_factory=DreamConfig)
     value_passes: int = leaf(30, "Passes of the value over the real episodes, before the first round.", low=0)
     value_dreams: bool = leaf(True, "It learns from a learnt model's dreams of the played chunks as well.")
     value_learns: bool = leaf(

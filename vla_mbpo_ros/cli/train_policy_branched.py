@@ -41,7 +41,7 @@ def learn(
     policy, notes = refit_heads(load_parent(args.parent), FLOW, args.seed)
     before = evaluate(policy, pool, tasks, args.evaluate)
     journeys, steps = _played(args, policy, pool, tasks)
-    with _model(args.world_model, args.workers) as model, _bar(args, cfg) as bar:
+    with _model(args, cfg) as model, _bar(args, cfg) as bar:
         fitted = _fitted(policy, journeys, cfg, model)
 
         def success(now: FlowPolicy) -> float:
@@ -88,18 +88,21 @@ def _played(args: argparse.Namespace, policy: FlowPolicy, pool: Pool, tasks: Seq
 
 
 @contextmanager
-def _model(which: str, workers: int) -> Iterator[WorldModel]:
+def _model(args: argparse.Namespace, cfg: BranchedPpoConfig) -> Iterator[WorldModel]:
     """The simulator itself, or a learnt model from its folder."""
     from vla_mbpo_ros.algorithms.tabletop import HORIZON
+    from vla_mbpo_ros.config_io import nested
     from vla_mbpo_ros.robots.tabletop import TABLETOP
     from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
     from vla_mbpo_ros.world_model.umm.checkpoint import load_world
 
-    if which == ORACLE:
-        with OracleWorld(HORIZON, workers) as oracle:
+    if args.world_model == ORACLE:
+        with OracleWorld(HORIZON, args.workers) as oracle:
             yield oracle
     else:
-        yield load_world(Path(which), TABLETOP)
+        world = load_world(Path(args.world_model), TABLETOP)
+        world.sample_by(**nested(cfg.dream))
+        yield world
 
 
 def _starts(journeys: Journeys, model: WorldModel) -> Starts:

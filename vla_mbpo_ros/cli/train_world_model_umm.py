@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +101,11 @@ def _world(args: argparse.Namespace, settings: _Settings, ground: _Ground, team:
         return load_world(args.parent, ground.robot, team.device)
     pictures = ground.pictures, ground.held_out_pictures
     autoencoder = autoencoder_for(args, settings.autoencoder, settings.network.latent, pictures, team)
-    codec = for_robot(ground.robot, ground.horizon)
-    around = Around(autoencoder.to(team.device), ByteVocabulary(), codec, ground.robot, ground.views, not args.no_ivd)
-    return UmmWorld(fresh_net(settings.network, args.seed).to(team.device), around, "new")
+    codec, words = for_robot(ground.robot, ground.horizon), ByteVocabulary(ground.robot.dof)
+    cfg = replace(settings.network, trunk=replace(settings.network.trunk, vocabulary=words.size))
+    net = fresh_net(cfg, args.seed, [words.levels_of(joint) for joint in range(words.joints)])
+    around = Around(autoencoder.to(team.device), words, codec, ground.robot, ground.views, not args.no_ivd)
+    return UmmWorld(net.to(team.device), around, "new")
 
 
 def autoencoder_for(

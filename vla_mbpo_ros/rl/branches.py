@@ -5,7 +5,9 @@
                                                             └── success said? the branch ends with a reward of 1
 
 Where a branch is cut the value of what would have come is counted (`Outcome.timeout`); where the episode's own time is
-up it is not. The same ground serves a learnt model and the oracle, which is the simulator itself.
+up it is not. The same ground serves a learnt model and the oracle, which is the simulator itself. `sure` is the
+probability from which on a success is believed: the simulator says 1 or 0, of a learnt model nothing is believed at 1,
+and what success looks like is then a matter of the value.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ class BranchGround:
         dreams = self._model.imagine(before, chunks, seeds)
         self._scenes = _with_rows(self._scenes, dreams.as_scenes(before), slots)
         self.dreamt += len(slots)
-        return np.asarray(dreams.success > self._sure)
+        return np.asarray(dreams.success >= self._sure)
 
     def _seen(self, slots: IntArray) -> Seen:
         scenes = self._scenes.select(slots.tolist())

@@ -1,7 +1,7 @@
 """Text, actions and markers as token ids.
 
-    ByteVocabulary   of our own, for small models: bytes, a token for each action level, a token for each word that
-                     is always the same (predict this view, is it done?, yes, no)
+    ByteVocabulary   of our own, for small models: bytes, a token for each word that is always the same (predict this
+                     view, is it done?, yes, no), and for each joint a token for each of its levels
     QwenVocabulary   a tokenizer of a Qwen2 model, as Bagel has it, from a local folder: sentences, actions as numbers
 
 A chunk of 10 x 7 actions is 70 tokens in the first and about 320 in the second.
@@ -67,13 +67,19 @@ _WORDS = ("image", "end of image", "task", "question", "state", "answer", "yes",
 
 
 class ByteVocabulary:
-    """0 padding · 1..256 bytes of UTF-8 · 257 action levels · words · a predict token for each view."""
+    """0 padding · 1..256 bytes of UTF-8 · words · a predict token for each view · 257 levels of each joint.
+
+    A level is a token of its joint, so a small network need not find out from its place in the chunk what it moves.
+    """
 
     name = "bytes"
-    _actions = 1 + 256
-    _words = _actions + LEVELS
+    _words = 1 + 256
     _predict = _words + len(_WORDS)
-    size = _predict + _VIEWS
+    _levels = _predict + _VIEWS
+
+    def __init__(self, joints: int = 7) -> None:
+        self.joints = joints
+        self.size = self._levels + joints * LEVELS
 
     @property
     def markers(self) -> Markers:
@@ -104,16 +110,24 @@ class ByteVocabulary:
     def prompt(self, view: int, levels: Levels, state: Sequence[int] = ()) -> tuple[int, ...]:
         if not 0 <= view < _VIEWS:
             raise ContractError(f"View {view} was asked for.", f"There are tokens for views 0 to {_VIEWS - 1}.")
-        before = (self._word("state"), *self._action(state)) if len(state) else ()
-        return (*before, *(token for row in levels for token in self._action(row)), self._predict + view)
+        before = (self._word("state"), *self._tell(state)) if len(state) else ()
+        return (*before, *(token for row in levels for token in self._tell(row)), self._predict + view)
 
     def question(self, instruction: str) -> tuple[int, ...]:
         return (self._word("question"), *self.encode(clean(instruction)))
 
-    def _action(self, levels: Sequence[int]) -> list[int]:
+    def levels_of(self, joint: int) -> range:
+        """The tokens of a joint's levels, from the lowest to the highest."""
+        first = self._levels + joint * LEVELS
+        return range(first, first + LEVELS)
+
+    def _tell(self, levels: Sequence[int]) -> list[int]:
+        """Of the joints, in order."""
+        if len(levels) > self.joints:
+            raise ContractError(f"{len(levels)} joints were told to a vocabulary of {self.joints}.", "Give as many.")
         if wrong := [int(level) for level in levels if not 0 <= level < LEVELS]:
             raise ContractError(f"{wrong[0]} is no action level.", f"Give 0 to {LEVELS - 1}.")
-        return [self._actions + int(level) for level in levels]
+        return [self.levels_of(joint)[int(level)] for joint, level in enumerate(levels)]
 
     def _word(self, word: str) -> int:
         return self._words + _WORDS.index(word)

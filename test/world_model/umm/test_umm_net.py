@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from small_umm import BLIND, SMALL, WORDS, clean_views, held, shape_of, small_net, some_levels
@@ -13,9 +15,10 @@ from vla_mbpo_ros.world_model.umm import assemble
 from vla_mbpo_ros.world_model.umm.config import UmmConfig
 from vla_mbpo_ros.world_model.umm.embed import patches, sine_table, time_waves, unpatched
 from vla_mbpo_ros.world_model.umm.layers import attend
-from vla_mbpo_ros.world_model.umm.net import Images, UmmNet
+from vla_mbpo_ros.world_model.umm.net import Images, UmmNet, fresh_net
 from vla_mbpo_ros.world_model.umm.rows import Rows, rows
 from vla_mbpo_ros.world_model.umm.sampling import repeated
+from vla_mbpo_ros.world_model.vocabulary import ByteVocabulary
 
 CPU = torch.device("cpu")
 TASKS = ("push the red one", "lift it")  # of different lengths
@@ -174,3 +177,19 @@ def test_tokens_are_the_same_in_every_branch() -> None:
     token = torch.randn(2, 3, 4)
     assert torch.equal(repeated({5: token}, 3)[5], torch.cat([token, token, token]))
     assert held(clean_views(SMALL, 2, 1), 0).keys() == {Kind.LATENT, Kind.VIT}
+
+
+def test_levels_of_a_joint_begin_in_their_order() -> None:
+    """The nearer two levels, the more alike; those of different joints are not."""
+    words = ByteVocabulary(2)
+    trunk = replace(SMALL.trunk, vocabulary=words.size)
+    net = fresh_net(replace(SMALL, trunk=trunk), 0, [words.levels_of(joint) for joint in range(2)])
+    first, second = (net.words.weight[list(words.levels_of(joint))].detach() for joint in range(2))
+
+    def apart(steps: int) -> float:
+        return float((first[steps:] - first[:-steps]).norm(dim=1).mean())
+
+    assert apart(1) < 0.2 * apart(16) < 0.2 * apart(128)
+    assert (first - second).norm(dim=1).min() > apart(1)
+    again = fresh_net(replace(SMALL, trunk=trunk), 0, [words.levels_of(joint) for joint in range(2)])
+    assert torch.equal(net.words.weight, again.words.weight)

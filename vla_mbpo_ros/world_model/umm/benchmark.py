@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,7 @@ def measure(run: Run) -> dict[str, Any]:
     own = world.net.cfg.sampler.euler_steps
     steps = GUIDED_STEPS if len(contexts(world.net.cfg.sampler)) > 1 else (own,)
     rows = [_compared(world, run, count) for count in steps]
-    set_steps(world, own)
+    world.sample_by(euler_steps=own)
     one = next(row for row in rows if row["euler_steps"] == own)
     many = [_seconds(world, run, run.batch) for _ in range(1 + min(run.repeats, 5))][1:]
     return {
@@ -121,7 +121,7 @@ def measure(run: Run) -> dict[str, Any]:
 
 def _compared(world: UmmWorld, run: Run, steps: int) -> dict[str, Any]:
     """All ways, turn by turn, at this number of Euler steps."""
-    set_steps(world, steps)
+    world.sample_by(euler_steps=steps)
     cfg = world.net.cfg
     ways = dict(_WAYS) if len(contexts(cfg.sampler)) > 1 else {name: _WAYS[name] for name in ("ours", "plain")}
     spent: dict[str, list[float]] = {name: [] for name in ways}
@@ -166,11 +166,6 @@ def _flop(world: UmmWorld) -> float:
     with FlopCounterMode(display=False) as counter:
         world.imagine(scenes, chunks, [0])
     return float(counter.get_total_flops())
-
-
-def set_steps(world: UmmWorld, steps: int) -> None:
-    cfg = world.net.cfg
-    world.net.cfg = replace(cfg, sampler=replace(cfg.sampler, euler_steps=steps))
 
 
 @torch.no_grad()

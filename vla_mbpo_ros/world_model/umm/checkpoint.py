@@ -38,7 +38,7 @@ def load_world(folder: Path, robot: RobotSpec, device: str = "cpu", quantize: st
     """The world model in `folder`, for this robot; ContractError if it was trained for other joints or cameras."""
     trained, said = read_world(folder, robot)
     try:
-        vocabulary, ivd = _vocabulary(said["vocabulary"], folder, trained.views), bool(said["ivd"])
+        vocabulary, ivd = _vocabulary(said["vocabulary"], folder, trained), bool(said["ivd"])
     except (KeyError, TypeError) as error:
         raise not_whole(folder, error) from error
     net, _ = load_net(folder, device, quantize)
@@ -48,11 +48,11 @@ def load_world(folder: Path, robot: RobotSpec, device: str = "cpu", quantize: st
     return UmmWorld(net.requires_grad_(False), around, _version(folder, autoencoder.version) + packed)
 
 
-def _vocabulary(name: Any, folder: Path, views: tuple[str, ...]) -> Vocabulary:
+def _vocabulary(name: Any, folder: Path, trained: Trained) -> Vocabulary:
     if name == ByteVocabulary.name:
-        return ByteVocabulary()
+        return ByteVocabulary(trained.codec.dof)
     if name == QwenVocabulary.name:
-        return QwenVocabulary(folder / TOKENIZER, views)
+        return QwenVocabulary(folder / TOKENIZER, trained.views)
     raise ContractError(f"{folder} has the vocabulary {name!r}.", "Load it with the release that wrote it.")
 
 

@@ -29,7 +29,7 @@ class TrunkConfig:
     heads: int = leaf(2, "Attention heads; width / heads is the width of one.", low=1)
     kv_heads: int = leaf(1, "Heads of keys and values; several heads share one.", low=1)
     mlp: int = leaf(384, "Width inside a layer.", low=1)
-    vocabulary: int = leaf(ByteVocabulary.size, "Tokens that text may have.", low=2)
+    vocabulary: int = leaf(ByteVocabulary().size, "Tokens that text may have.", low=2)
     rope_theta: float = leaf(10_000.0, "Longest turn of the rotary embedding: its slowest wave.", low=1.0)
     norm_eps: float = leaf(1e-6, "Added to the mean square under the root.", low=0.0)
 
@@ -96,6 +96,9 @@ class SamplerConfig:
     image_scale: float = leaf(1.0, "The same for the views now.", low=1.0)
     guided_from: float = leaf(0.4, "Guidance begins above this flow time; 1 is noise.", low=0.0, high=1.0)
     guided_to: float = leaf(1.0, "And ends at this one.", low=0.0, high=1.0)
+    spread: float = leaf(
+        1.0, "Deviation of the noise that a view begins with; 0: one dream, whatever the seed.", low=0.0, high=1.0
+    )
 
 
 @dataclass(frozen=True)

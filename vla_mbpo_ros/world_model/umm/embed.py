@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (as everywhere)
 from torch import Tensor, nn
 
 WAVES = 256  # numbers that say the flow time
+_LEVEL_WAVES = 15  # the fastest turns about four times from the lowest level to the highest
 _SLOWEST = 10_000.0  # period of the slowest wave over that of the fastest
 
 
@@ -48,6 +49,15 @@ def time_waves(t: Tensor, waves: int = WAVES) -> Tensor:
     rate = torch.exp(torch.arange(half, dtype=torch.float32, device=t.device) * (-math.log(_SLOWEST) / half))
     angle = t.float()[..., None] * rate
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
+
+
+def level_codes(levels: int, width: int, generator: torch.Generator) -> Tensor:
+    """(levels, width) of unit length on average, neighbours alike: a random mix of x in [-1, 1] and its slow waves."""
+    x = torch.linspace(-1.0, 1.0, levels)[:, None]
+    turns = torch.arange(1, _LEVEL_WAVES + 1)
+    waves = torch.cat([x, (x * turns * math.pi / 2).sin() / turns, (x * turns * math.pi / 2).cos() / turns], dim=1)
+    mixed = (waves - waves.mean(dim=0)) @ torch.randn(waves.shape[1], width, generator=generator)
+    return mixed / mixed.square().sum(dim=1).mean().sqrt()
 
 
 class TimeEmbedder(nn.Module):

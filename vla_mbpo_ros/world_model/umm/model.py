@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -76,6 +76,11 @@ class UmmWorld:
         tokens = self.net.image_tokens(assemble.images(layout, [self.clean(scenes.images)]))
         found: FloatArray = success(self.net, layout, tokens, words).double().cpu().numpy()
         return found
+
+    def sample_by(self, **changes: Any) -> None:
+        """Other settings of the sampler from now on, such as `spread=0.0`."""
+        cfg = self.net.cfg
+        self.net.cfg = replace(cfg, sampler=replace(cfg.sampler, **changes))
 
     def dynamics_blocks(
         self, instructions: Sequence[str], chunks: FloatArray, state: FloatArray, draws: int = 1

@@ -12,7 +12,7 @@ keys and values. Both give the same numbers: what is noise yet is seen by nobody
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.world_model.umm.cache import Cache
 from vla_mbpo_ros.world_model.umm.config import UmmConfig
-from vla_mbpo_ros.world_model.umm.embed import Connector, TimeEmbedder, sine_table
+from vla_mbpo_ros.world_model.umm.embed import Connector, TimeEmbedder, level_codes, sine_table
 from vla_mbpo_ros.world_model.umm.layers import Trunk
 from vla_mbpo_ros.world_model.umm.rows import Part, Rows
 from vla_mbpo_ros.world_model.umm.vit import Vit
@@ -134,8 +134,15 @@ class UmmNet(nn.Module):
         return dict(zip(pixels, found.chunk(len(pixels)), strict=True))
 
 
-def fresh_net(cfg: UmmConfig, seed: int) -> UmmNet:
-    """Random weights, which depend on the seed alone."""
+def fresh_net(cfg: UmmConfig, seed: int, levels: Sequence[range] = ()) -> UmmNet:
+    """Random weights, which depend on the seed alone. `levels` are the words of each joint's levels, in order:
+    neighbours begin alike, for so few data say nothing of most of them."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return UmmNet(cfg)
+        net = UmmNet(cfg)
+    generator = torch.Generator().manual_seed(seed)
+    for words in levels:
+        joint = torch.randn(cfg.trunk.width, generator=generator) * cfg.trunk.width**-0.5
+        codes = level_codes(len(words), cfg.trunk.width, generator) + joint
+        net.words.weight.data[words.start : words.stop] = codes
+    return net

@@ -159,6 +159,6 @@ def _norm(v: Tensor) -> Tensor:
 
 def seeded_noise(seeds: Sequence[int], layout: Rows, net: UmmNet) -> dict[int, Tensor]:
     """Where every view begins: row b depends on seeds[b] and the view alone."""
-    shape = (net.cfg.latent.tokens, net.cfg.latent.width)
+    shape, spread = (net.cfg.latent.tokens, net.cfg.latent.width), net.cfg.sampler.spread
     blocks = layout.form.images(Kind.NOISE)
-    return {block: normal(seeds, layout.form.blocks[block].view, shape, net.device) for block in blocks}
+    return {block: spread * normal(seeds, layout.form.blocks[block].view, shape, net.device) for block in blocks}
