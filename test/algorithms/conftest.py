@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 from vla_mbpo_ros.sim.tabletop import Demonstrations, Pool, collect
+
+sys.path.append(str(Path(__file__).parent))  # for dreamers.py
 
 TASKS = ("press_red", "lift_green")
 

@@ -24,7 +24,7 @@ from vla_mbpo_ros.world_model.rivals.copy_last import CopyLast
 from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
 
 DISCOUNT = 0.9
-FAST = BranchedPpoConfig(iterations=2, branches=6, value_passes=40, save_every=1, seed=3)
+FAST = BranchedPpoConfig(iterations=2, branches=6, value_passes=40, reach=0.0, save_every=1, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ dreams of the chunks that were truly played have known outcomes too: of them the
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +22,7 @@ from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 from vla_mbpo_ros.policy.protocol import Prefix
 from vla_mbpo_ros.rl.branches import Starts
-from vla_mbpo_ros.rl.rollout import Looker, Seen
+from vla_mbpo_ros.rl.rollout import BoolArray, Looker, Seen
 from vla_mbpo_ros.rl.update import minibatches
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray
@@ -29,14 +31,16 @@ from vla_mbpo_ros.world_model.protocol import Scenes, WorldModel
 
 _ORDER, _DREAM = 1, 2  # streams of chance
 _AT_ONCE = 64  # dreams
+_EVERY = 10  # one episode in so many tells how well the value knows
 
 
 @dataclass(frozen=True)
 class ValueFit:
-    """How well the value knows; the shares are of the targets' variance."""
+    """How well the value knows, of episodes that it did not learn from; the shares are of the targets' variance."""
 
     real: float  # explained, of true moments
     dreamt: float | None  # of dreamt ones; None if none were asked for
+    passes: int  # after so many it knew best
 
 
 def starts_of(journeys: Journeys, scenes: Scenes | None = None) -> Starts:
@@ -76,20 +80,34 @@ def fit_value(
     seed: int = 0,
     dream: WorldModel | None = None,  # whose dreams of the chunks that were played are learnt from too
 ) -> ValueFit:
-    """Let the value head learn how these episodes went on."""
+    """Let the value head learn how these episodes went on, for as long as it knows more of the ones left out."""
     policy.freeze_trunk()
     sets = [_real(policy, journeys, discount)]
     if dream is not None:
         sets.append(_dreamt(policy, journeys, discount, dream, seed))
-    prefix, target = Prefix.cat([one for one, _ in sets]), torch.cat([wanted for _, wanted in sets])
-    optimiser = torch.optim.AdamW(policy.value_head.parameters(), lr=lr, fused=True)
-    for rows in minibatches(len(target), passes, minibatch, mix(seed, _ORDER)):
-        loss = huber_loss(policy.value_of(prefix.select(rows)), target[rows])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    found = [_explained(policy, *one) for one in sets]
-    return ValueFit(found[0], found[1] if len(found) > 1 else None)
+    tested = _left_out(journeys)
+    learnt, held = _joined([_chosen(one, ~tested) for one in sets]), [_chosen(one, tested) for one in sets]
+    head = policy.value_head
+    optimiser = torch.optim.AdamW(head.parameters(), lr=lr, fused=True)
+    best, passed, kept = math.inf, 0, copy.deepcopy(head.state_dict())
+    for turn in range(1, passes + 1):
+        for rows in minibatches(len(learnt[1]), 1, minibatch, mix(seed, _ORDER, turn)):
+            loss = huber_loss(policy.value_of(learnt[0].select(rows)), learnt[1][rows])
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        if (off := sum(_error(policy, *one) for one in held)) < best:
+            best, passed, kept = off, turn, copy.deepcopy(head.state_dict())
+    head.load_state_dict(kept)
+    found = [_explained(policy, *one) for one in held]
+    return ValueFit(found[0], found[1] if len(found) > 1 else None, passed)
+
+
+def _left_out(journeys: Journeys) -> BoolArray:
+    """(P,) starts of every tenth episode; of the last one if there are fewer."""
+    episodes = len(journeys.tasks)
+    every = min(_EVERY, episodes)
+    return np.asarray(journeys.episode[moments_of(journeys)] % every == every - 1)
 
 
 _Shown = tuple[Prefix, Tensor]  # what the policy sees of some moments, and their values (M,)
@@ -119,6 +137,20 @@ def _dreamt(policy: FlowPolicy, journeys: Journeys, discount: float, dream: Worl
 def _encoded(policy: FlowPolicy, scenes: Scenes, left: FloatArray) -> Prefix:
     seen = Seen(scenes.images, scenes.state, scenes.instructions, left)
     return Looker(policy, TABLETOP.camera_names).encode(seen)
+
+
+def _chosen(shown: _Shown, rows: BoolArray) -> _Shown:
+    chosen = np.flatnonzero(rows).tolist()
+    return shown[0].select(chosen), shown[1][chosen]
+
+
+def _joined(parts: Sequence[_Shown]) -> _Shown:
+    return Prefix.cat([prefix for prefix, _ in parts]), torch.cat([target for _, target in parts])
+
+
+@torch.no_grad()
+def _error(policy: FlowPolicy, prefix: Prefix, target: Tensor) -> float:
+    return float(huber_loss(policy.value_of(prefix), target))
 
 
 @torch.no_grad()

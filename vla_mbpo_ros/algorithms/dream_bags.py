@@ -68,7 +68,8 @@ class BagDreams:
         found = [(self._episodes[self._moves.episode_index[row]], int(self._moves.rows[row])) for row in rows]
         after = [(episode, row + self._world.horizon) for episode, row in found]
         chunks, state = self._acted(found)
-        return Moves(self._views(found), self._views(after), chunks, state, _texts(found))
+        reached = np.stack([episode.state[row] for episode, row in after])
+        return Moves(self._views(found), self._views(after), chunks, state, reached, _texts(found))
 
     def judged(self, rows: IntArray) -> Judged:
         samples = self._samples

@@ -38,6 +38,7 @@ class Moves:
     after: Clean
     chunks: FloatArray  # (B, K, N) in the robot's units
     state: FloatArray  # (B, N) when they began
+    reached: FloatArray  # (B, N) when they ended
     instructions: tuple[str, ...]  # (B)
 
 
@@ -106,6 +107,7 @@ class JourneyDreams:
             self._views(begin + 1),
             self._journeys.chunks[chunks],
             self._journeys.state[begin],
+            self._journeys.state[begin + 1],
             tuple(self._texts[moment] for moment in begin),
         )
 

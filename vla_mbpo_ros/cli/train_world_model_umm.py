@@ -9,35 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vla_mbpo_ros.cli.output import say
-from vla_mbpo_ros.cli.train_policy import parse_changes
 from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.cli.train_world_model import WORLD
+from vla_mbpo_ros.cli.world_model_settings import Settings, settings_of
 from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
     from vla_mbpo_ros.algorithms.dream_data import DreamData
-    from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
     from vla_mbpo_ros.models.autoencoder import Autoencoder
     from vla_mbpo_ros.models.distributed import Team
     from vla_mbpo_ros.models.pictures import PictureSource
     from vla_mbpo_ros.robots import RobotSpec
     from vla_mbpo_ros.sim.tabletop import Journeys
-    from vla_mbpo_ros.world_model.umm.config import LatentConfig, UmmConfig
+    from vla_mbpo_ros.world_model.umm.config import LatentConfig
     from vla_mbpo_ros.world_model.umm.model import UmmWorld
 
 _FIRST_SEED, _SEEDS = 20_000_000, 100_000  # of episodes; far from those of policies and of evaluations
 _HELD_OUT_SEED, _HELD_OUT = 50_000, 16  # behind the first of a seed; episodes a task
 _AUTOENCODER = "autoencoder"
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """Three trees, which --set names by `autoencoder.`, `network.` and nothing."""
-
-    training: WorldModelTraining
-    autoencoder: AutoencoderTraining
-    network: UmmConfig
 
 
 @dataclass(frozen=True)
@@ -57,14 +47,14 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
     """What came of it; None in a process that only helped."""
     from vla_mbpo_ros.models.distributed import join
 
-    settings = _settings(args)
+    settings = settings_of(args)
     with join(args.device) as team:
         ground = _bags(args, settings) if args.data else _tabletop(args)
         result = _learn(args, settings, ground, team)
     return result if team.leads else None
 
 
-def _learn(args: argparse.Namespace, settings: _Settings, ground: _Ground, team: Team) -> dict[str, Any]:
+def _learn(args: argparse.Namespace, settings: Settings, ground: _Ground, team: Team) -> dict[str, Any]:
     from vla_mbpo_ros.algorithms.descent import CURVE
     from vla_mbpo_ros.algorithms.log import read_log
     from vla_mbpo_ros.algorithms.world_model import train_world_model
@@ -82,14 +72,38 @@ def _learn(args: argparse.Namespace, settings: _Settings, ground: _Ground, team:
         train_world_model(world, data, cfg, args.out, tested, bar.see, preview=previews, team=team)
     if not team.leads:
         return {}
+    states = _learn_states(args, settings, world, data, tested)
     version = save_world(world, args.out / WORLD)
     last = read_log(args.out / CURVE)[-1]
     told = {name: float(last[name]) for name in last if name.startswith(("held_out", "psnr", "copy", "f1"))}
     cost = {"chunks": len(data), "seconds": float(last["seconds"])}
-    return {"world_model": str(args.out / WORLD), "version": version, "held_out": told, "cost": cost, **ground.facts}
+    return {
+        "world_model": str(args.out / WORLD),
+        "version": version,
+        "held_out": told,
+        **states,
+        "cost": cost,
+        **ground.facts,
+    }
 
 
-def _world(args: argparse.Namespace, settings: _Settings, ground: _Ground, team: Team) -> UmmWorld:
+def _learn_states(
+    args: argparse.Namespace, settings: Settings, world: UmmWorld, data: DreamData, held_out: DreamData | None
+) -> dict[str, Any]:
+    """Where joints are after a chunk, of commands in the robot's units; how far off it is."""
+    from vla_mbpo_ros.algorithms.arrival import fit_arrival, state_errors
+
+    if not settings.arrival.dreams or not world.around.commands:
+        return {}
+    world.around = replace(world.around, arrival=None)  # not a parent's: this network dreams otherwise
+    with Bar("states", 100, "percent", (), quiet=args.json) as bar:
+        arrival = fit_arrival(world, data, settings.arrival, args.seed, bar.see)
+    errors = {} if held_out is None else state_errors(world, held_out, arrival, args.seed)
+    world.around = replace(world.around, arrival=arrival)
+    return {"state_off": errors}
+
+
+def _world(args: argparse.Namespace, settings: Settings, ground: _Ground, team: Team) -> UmmWorld:
     """With a network of random weights, or a parent's."""
     from vla_mbpo_ros.world_model.actions import for_robot
     from vla_mbpo_ros.world_model.umm.checkpoint import load_world
@@ -201,7 +215,7 @@ def _played(
     return made
 
 
-def _bags(args: argparse.Namespace, settings: _Settings) -> _Ground:
+def _bags(args: argparse.Namespace, settings: Settings) -> _Ground:
     from vla_mbpo_ros.algorithms.bag_set import open_bags
     from vla_mbpo_ros.algorithms.dream_bags import BagDreams, ManyPictures
     from vla_mbpo_ros.data.dataset.settings import LABELLED
@@ -223,48 +237,6 @@ def _bags(args: argparse.Namespace, settings: _Settings) -> _Ground:
     tested = ManyPictures(found.held_out, views) if found.held_out else None
     facts = {"robot": found.robot.name, "episodes": len(found.train), "held_out_episodes": len(found.held_out)}
     return _Ground(found.robot, views, args.horizon, pictures, tested, open_with, facts)
-
-
-def _settings(args: argparse.Namespace) -> _Settings:
-    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
-    from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
-    from vla_mbpo_ros.config_io import update
-    from vla_mbpo_ros.world_model.umm.config import preset
-
-    trees = split_changes(args)
-    if args.parent is not None and (trees["network"] or trees["autoencoder"]):
-        cause = "--set changes the network or the autoencoder, and --parent brings them as they are."
-        raise ConfigError(cause, "Leave one of the two out.")
-    network = update(preset(args.preset), trees["network"], "--set")
-    pixels = AutoencoderTraining(seed=args.seed, size=_side(args, network))
-    return _Settings(
-        update(WorldModelTraining(seed=args.seed), trees[""], "--set"),
-        update(pixels, trees["autoencoder"], "--set"),
-        network,
-    )
-
-
-def _side(args: argparse.Namespace, network: UmmConfig) -> int:
-    """Of a picture [pixels], as the latents want it: the network's, or a parent's."""
-    from vla_mbpo_ros.models.autoencoder import AutoencoderConfig, load_autoencoder
-    from vla_mbpo_ros.world_model.folder import AUTOENCODER
-    from vla_mbpo_ros.world_model.umm.files import read_config
-
-    if args.parent is None:
-        return AutoencoderConfig().downsample * network.latent.height
-    return load_autoencoder(args.parent / AUTOENCODER).downsample * read_config(args.parent).latent.height
-
-
-def split_changes(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """What --set changes in each tree of settings; the training's own is ""."""
-    trees: dict[str, dict[str, Any]] = {"autoencoder": {}, "network": {}, "": {}}
-    for key, value in parse_changes(args.set).items():
-        tree, dot, name = key.partition(".")
-        if dot and tree in trees:
-            trees[tree][name] = value
-        else:
-            trees[""][key] = value
-    return trees
 
 
 def show(result: Mapping[str, Any]) -> None:

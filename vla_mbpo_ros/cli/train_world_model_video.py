@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.cli.train_world_model import WORLD
-from vla_mbpo_ros.cli.train_world_model_umm import autoencoder_for, played_journeys, split_changes
+from vla_mbpo_ros.cli.train_world_model_umm import autoencoder_for, played_journeys
+from vla_mbpo_ros.cli.world_model_settings import split_changes
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.algorithms.footage import Footage

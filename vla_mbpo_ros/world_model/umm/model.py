@@ -23,9 +23,10 @@ from vla_mbpo_ros.models.pictures import fit_all, from_network, to_network
 from vla_mbpo_ros.robots.spec import RobotSpec
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.world_model.actions import ActionCodec
+from vla_mbpo_ros.world_model.arrival import Arrival
 from vla_mbpo_ros.world_model.builders import Context, Shape
 from vla_mbpo_ros.world_model.commanded import state_after
-from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, WorldModel, go_on, refuse_misfit
+from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, StateSource, WorldModel, go_on, refuse_misfit
 from vla_mbpo_ros.world_model.sequence import Block, Kind
 from vla_mbpo_ros.world_model.umm import assemble
 from vla_mbpo_ros.world_model.umm.net import UmmNet
@@ -45,6 +46,7 @@ class Around:
     views: tuple[str, ...]  # camera names, the head first
     ivd: bool = True  # interleaved view decoding
     commands: bool = True  # chunks are in the robot's units, so their last step says a state; False: in [-1, 1]
+    arrival: Arrival | None = None  # what says the state after a chunk; None: its last command does
 
 
 class UmmWorld:
@@ -64,18 +66,13 @@ class UmmWorld:
         refuse_misfit(self, around.codec.dof, scenes, chunks, seeds)
         images = self._pictures(self._latents(scenes, chunks, seeds, pause))
         pause()
-        judged = self.judge(Scenes(images, scenes.state, scenes.instructions))
-        state, source = state_after(around.robot, scenes, chunks, around.commands)
-        return Dreams(images, judged, state, source)
+        seen = self.clean(images)
+        state, source = self._state_after(scenes, chunks, seen)
+        return Dreams(images, self._judged(seen, scenes.instructions), state, source)
 
     @torch.inference_mode()
     def judge(self, scenes: Scenes) -> FloatArray:
-        words, device = self.around.vocabulary, self.net.device
-        blocks = assemble.reward_blocks(self.shape, words, scenes.instructions)
-        layout = assemble.branches(blocks, words, (Context.ALL,), device)
-        tokens = self.net.image_tokens(assemble.images(layout, [self.clean(scenes.images)]))
-        found: FloatArray = success(self.net, layout, tokens, words).double().cpu().numpy()
-        return found
+        return self._judged(self.clean(scenes.images), scenes.instructions)
 
     def sample_by(self, **changes: Any) -> None:
         """Other settings of the sampler from now on, such as `spread=0.0`."""
@@ -91,6 +88,20 @@ class UmmWorld:
         told = around.codec.encode_state(state) if around.codec.needs_state else None
         repeat = self.net.cfg.repeat_actions
         return assemble.dynamics_blocks(shape, around.vocabulary, instructions, levels, told, repeat)
+
+    def _judged(self, seen: assemble.Clean, instructions: Sequence[str]) -> FloatArray:
+        words, device = self.around.vocabulary, self.net.device
+        blocks = assemble.reward_blocks(self.shape, words, instructions)
+        layout = assemble.branches(blocks, words, (Context.ALL,), device)
+        tokens = self.net.image_tokens(assemble.images(layout, [seen]))
+        found: FloatArray = success(self.net, layout, tokens, words).double().cpu().numpy()
+        return found
+
+    def _state_after(self, scenes: Scenes, chunks: FloatArray, seen: assemble.Clean) -> tuple[FloatArray, StateSource]:
+        around = self.around
+        if around.arrival is None:
+            return state_after(around.robot, scenes, chunks, around.commands)
+        return around.arrival.state_after(around.robot, scenes, chunks, seen.latents), StateSource.PREDICTED
 
     def _latents(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause) -> list[Tensor]:
         """(B, T, latent width) of every view after the chunk."""
