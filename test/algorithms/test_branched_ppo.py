@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,17 +130,25 @@ class _Grounded:
 def test_an_interrupted_training_goes_on_bit_for_bit(
     fresh: Callable[..., Any], journeys: Journeys, tmp_path: Path
 ) -> None:
+    turns: list[int] = []
+
+    def play(policy: Any, turn: int) -> Journeys:
+        turns.append(turn)
+        return journeys
+
+    cfg = dataclasses.replace(FAST, iterations=4, reach=1e-9, plays=2)  # so far it is after the second round
     with OracleWorld(10, workers=1, size=(32, 32)) as oracle:
-        starts = starts_of(journeys, oracle.remember(journeys.snapshots(moments_of(journeys))))
-        whole = train_branched_ppo(fresh(), oracle, starts, FAST, tmp_path / "whole")
-        train_branched_ppo(fresh(), oracle, starts, FAST, tmp_path / "parts", until=1)
-        again = train_branched_ppo(fresh(seed=9), oracle, starts, FAST, tmp_path / "parts")
+        whole = train_branched_ppo(fresh(), oracle, play, cfg, tmp_path / "whole")
+        assert turns == [0, 1]
+        train_branched_ppo(fresh(), oracle, play, cfg, tmp_path / "parts", until=3)
+        again = train_branched_ppo(fresh(seed=9), oracle, play, cfg, tmp_path / "parts")
     for (name, one), other in zip(whole.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other), name
     other = CopyLast(("head", "wrist"), (32, 32), 10)
     with pytest.raises(ConfigError, match="world_model was oracle_sim-1"):
-        train_branched_ppo(fresh(), other, starts_of(journeys), FAST, tmp_path / "parts")
+        train_branched_ppo(fresh(), other, play, cfg, tmp_path / "parts")
     assert not torch.equal(next(fresh().net.head.parameters()), next(whole.net.head.parameters()))
     curves = [read_log(tmp_path / name / CURVE) for name in ("whole", "parts")]
     assert [row["kl"] for row in curves[0]] == [row["kl"] for row in curves[1]]
-    assert [row["branches"] for row in curves[0]] == ["6", "12"]
+    assert [row["branches"] for row in curves[0]] == ["6", "12", "18", "24"]
+    assert [row["plays"] for row in curves[1]] == ["1", "1", "2", "2"]

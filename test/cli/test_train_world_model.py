@@ -15,7 +15,8 @@ pytest.importorskip("safetensors", reason="safetensors is not installed")
 
 from vla_mbpo_ros.algorithms.log import read_log
 from vla_mbpo_ros.cli import main as cli
-from vla_mbpo_ros.cli import train_world_model, train_world_model_umm
+from vla_mbpo_ros.cli import train_world_model
+from vla_mbpo_ros.cli.world_model_settings import settings_of
 from vla_mbpo_ros.data.bags.definitions import load_definition
 from vla_mbpo_ros.data.dataset.synthetic import write_synthetic_bag
 from vla_mbpo_ros.errors import BagError
@@ -25,6 +26,7 @@ from vla_mbpo_ros.world_model.umm.checkpoint import load_world
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 QUICK = ("steps=4", "batch=2", "draws=1", "judged=2", "dreamed=2", "log_every=2", "save_every=2", "preview_every=4")
 SMALL = ("network.trunk.layers=1", "network.sampler.euler_steps=1", "autoencoder.steps=2", "autoencoder.batch=4")
+STATES = ("arrival.steps=2", "arrival.dreams=4")
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def train(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `train world-model` with --json: exit code, its object, what it said to people."""
 
     def run(*words: str, settings: tuple[str, ...] = ()) -> tuple[int, dict[str, Any], str]:
-        code = cli.main(["train", "world-model", "--json", *words, "--set", *QUICK, *SMALL, *settings])
+        code = cli.main(["train", "world-model", "--json", *words, "--set", *QUICK, *SMALL, *STATES, *settings])
         told = capsys.readouterr()
         return code, json.loads(told.out), told.err
 
@@ -47,6 +49,8 @@ def test_episodes_of_the_tabletop_become_a_world_model_with_its_previews(train: 
     world = load_world(out / "world_model", get_robot("tabletop"))
     assert world.version == told["version"]
     assert world.views == ("head", "wrist")
+    assert list(told["state_off"]) == list(get_robot("tabletop").names)
+    assert world.around.arrival is not None
     assert (out / "previews" / "step_00004.png").stat().st_size > 1000
     last = read_log(out / "curve.csv")[-1]
     assert float(last["psnr_head"]) == pytest.approx(told["held_out"]["psnr_head"])
@@ -115,9 +119,9 @@ def test_pictures_are_as_large_as_the_preset_or_the_parent_wants_them(train: Run
     train_world_model.add(parser.add_subparsers())
     for preset, side in (("tiny", 64), ("small", 256)):
         args = parser.parse_args(["world-model", "--preset", preset, "--out", str(tmp_path)])
-        assert train_world_model_umm._settings(args).autoencoder.size == side
+        assert settings_of(args).autoencoder.size == side
     out = tmp_path / "out"
     smaller = ("network.latent.height=2", "network.latent.breadth=2", "autoencoder.size=32")
     assert train("--task", "press_red", "--episodes", "1", "--out", str(out), settings=smaller)[0] == 0
     args = parser.parse_args(["world-model", "--parent", str(out / "world_model"), "--out", str(tmp_path)])
-    assert train_world_model_umm._settings(args).autoencoder.size == 32
+    assert settings_of(args).autoencoder.size == 32

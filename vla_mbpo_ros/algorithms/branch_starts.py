@@ -28,6 +28,7 @@ from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.schema import FloatArray
 from vla_mbpo_ros.sim.tabletop import Journeys, get_table_task
 from vla_mbpo_ros.world_model.protocol import Scenes, WorldModel
+from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
 
 _ORDER, _DREAM = 1, 2  # streams of chance
 _AT_ONCE = 64  # dreams
@@ -52,6 +53,13 @@ def starts_of(journeys: Journeys, scenes: Scenes | None = None) -> Starts:
     limits = np.array([get_table_task(task).max_steps for task in tasks], dtype=np.float64)
     left = np.maximum(1.0 - journeys.tick[moments] / limits, 0.0)
     return Starts(scenes or plain, left, journeys.horizon / limits, tasks)
+
+
+def starts_in(journeys: Journeys, model: WorldModel) -> Starts:
+    """Starts as `model` wants them: the simulator branches from its snapshots, not from pictures."""
+    if isinstance(model, OracleWorld):
+        return starts_of(journeys, model.remember(journeys.snapshots(moments_of(journeys))))
+    return starts_of(journeys)
 
 
 def moments_of(journeys: Journeys) -> Sequence[int]:

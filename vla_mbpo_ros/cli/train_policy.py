@@ -46,8 +46,8 @@ def add(names: Any) -> None:
     table.add_argument("--trunk", type=Path, metavar="FOLDER", help=text)
     text = "branched_ppo: folder of a world model, or oracle_sim, which is the simulator itself"
     table.add_argument("--world-model", default="", metavar="FOLDER", help=text)
-    text = "branched_ppo: episodes a task to branch from (default: 192)"
-    table.add_argument("--starts", type=int, default=192, help=text)
+    text = "branched_ppo: episodes a task to branch from (default: 600)"
+    table.add_argument("--starts", type=int, default=600, help=text)
     table.add_argument("--noise", type=float, default=0.3, help="how much they are disturbed (default: 0.3)")
     table.add_argument("--evaluate", type=int, default=304, metavar="N", help="episodes at the end (default: 304)")
     table.add_argument("--workers", type=int, default=2, help="simulator processes (default: 2)")

@@ -12,17 +12,15 @@ from vla_mbpo_ros.cli.train_policy import changed, load_parent
 from vla_mbpo_ros.cli.train_view import Bar
 
 if TYPE_CHECKING:
-    from vla_mbpo_ros.algorithms.branch_starts import ValueFit
     from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig
     from vla_mbpo_ros.evaluation.tabletop_eval import Result
     from vla_mbpo_ros.policy.flow.policy import FlowPolicy
-    from vla_mbpo_ros.rl.branches import Starts
     from vla_mbpo_ros.sim.tabletop import Journeys, Pool
     from vla_mbpo_ros.world_model.protocol import WorldModel
 
 ORACLE = "oracle_sim"
 _FIRST_SEED, _SEEDS = 40_000_000, 100_000  # of the episodes; far from those of demonstrations and evaluations
-_STARTS = "starts.npz"
+_STARTS = "starts"  # folder of what was played
 
 
 def learn(
@@ -39,52 +37,52 @@ def learn(
 
     cfg = changed(BranchedPpoConfig(seed=args.seed), args)
     policy, notes = refit_heads(load_parent(args.parent), FLOW, args.seed)
-    before = evaluate(policy, pool, tasks, args.evaluate)
-    journeys, steps = _played(args, policy, pool, tasks)
+    before, parent = evaluate(policy, pool, tasks, args.evaluate), policy.version
     with _model(args, cfg) as model, _bar(args, cfg) as bar:
-        fitted = _fitted(policy, journeys, cfg, model)
+
+        def play(now: FlowPolicy, turn: int) -> Journeys:
+            return _played(args, now, parent, pool, tasks, turn)
 
         def success(now: FlowPolicy) -> float:
             return evaluate(now, pool, tasks, args.evaluate).overall.share
 
-        train_branched_ppo(policy, model, _starts(journeys, model), cfg, args.out, bar.see, success)
+        train_branched_ppo(policy, model, play, cfg, args.out, bar.see, success)
         version = model.version
     last = read_log(args.out / CURVE)[-1]
-    cost = {"episodes": len(journeys.tasks), "control_steps": steps, "dreamt_chunks": float(last["chunks"])}
-    facts = {"world_model": version, "value_explained": vars(fitted), "notes": notes}
+    every = [play(policy, turn) for turn in range(int(last["plays"]))]
+    steps = sum(_steps(journeys) for journeys in every)
+    episodes = sum(len(journeys.tasks) for journeys in every)
+    cost = {"episodes": episodes, "control_steps": steps, "dreamt_chunks": float(last["chunks"])}
+    known = {name: float(last[name]) for name in ("value_real", "value_dreamt") if last[name] != "nan"}
+    facts = {"world_model": version, "value_explained": known, "notes": notes}
     return policy, before, {"algorithm": "branched_ppo", **nested(cfg), **facts}, cost
 
 
-def _fitted(policy: FlowPolicy, journeys: Journeys, cfg: BranchedPpoConfig, model: WorldModel) -> ValueFit:
-    """The value before the first branch. Only a learnt model's dreams are shown to it: the simulator's are real."""
-    from vla_mbpo_ros.algorithms.branch_starts import fit_value
-    from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
-
-    shown = None if isinstance(model, OracleWorld) or not cfg.value_dreams else model
-    size = max(cfg.update.minibatch // 4, 1)
-    return fit_value(policy, journeys, cfg.discount, cfg.value_passes, size, cfg.update.value_lr, cfg.seed, shown)
-
-
 def _bar(args: argparse.Namespace, cfg: BranchedPpoConfig) -> Bar:
-    return Bar("branched_ppo", cfg.iterations, "iteration", ("success", "kl"), quiet=args.json)
+    return Bar("branched_ppo", cfg.iterations, "iteration", ("success", "drift", "kl"), quiet=args.json)
 
 
-def _played(args: argparse.Namespace, policy: FlowPolicy, pool: Pool, tasks: Sequence[str]) -> tuple[Journeys, int]:
-    """Episodes of the policy before it learns, new or of an interrupted training, and their control steps."""
+def _played(
+    args: argparse.Namespace, policy: FlowPolicy, parent: str, pool: Pool, tasks: Sequence[str], turn: int
+) -> Journeys:
+    """Episodes of the policy as it is, new or of an interrupted training."""
     from vla_mbpo_ros.algorithms.tabletop import acting
     from vla_mbpo_ros.policy.protocol import NOISE
     from vla_mbpo_ros.sim.tabletop import Journeys, travel
 
-    recipe = {"tasks": list(tasks), "seed": args.seed, "starts": args.starts, "policy": policy.version}
-    kept = args.out / _STARTS
+    recipe = {"tasks": list(tasks), "seed": args.seed, "starts": args.starts, "turn": turn, "policy": parent}
+    kept = args.out / _STARTS / f"{turn}.npz"
     if not kept.exists():
-        first = _FIRST_SEED + args.seed * _SEEDS
+        first = _FIRST_SEED + args.seed * _SEEDS + turn * args.starts
         names = [task for task in tasks for _ in range(args.starts)]
         seeds = [first + index for _ in tasks for index in range(args.starts)]
         travel(pool, names, seeds, acting(policy, pool, args.seed, NOISE)).save(kept, recipe)
-    journeys = Journeys.load(kept, recipe)
-    ends = [int(journeys.tick[journeys.episode == index].max()) for index in range(len(journeys.tasks))]
-    return journeys, sum(ends)
+    return Journeys.load(kept, recipe)
+
+
+def _steps(journeys: Journeys) -> int:
+    """Control steps that the episodes took."""
+    return sum(int(journeys.tick[journeys.episode == index].max()) for index in range(len(journeys.tasks)))
 
 
 @contextmanager
@@ -103,12 +101,3 @@ def _model(args: argparse.Namespace, cfg: BranchedPpoConfig) -> Iterator[WorldMo
         world = load_world(Path(args.world_model), TABLETOP)
         world.sample_by(**nested(cfg.dream))
         yield world
-
-
-def _starts(journeys: Journeys, model: WorldModel) -> Starts:
-    from vla_mbpo_ros.algorithms.branch_starts import moments_of, starts_of
-    from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
-
-    if isinstance(model, OracleWorld):
-        return starts_of(journeys, model.remember(journeys.snapshots(moments_of(journeys))))
-    return starts_of(journeys)
