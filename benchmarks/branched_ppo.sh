@@ -22,10 +22,10 @@ for seed in 0 1; do
   for model in "$out/placing/world_model" oracle_sim; do
     name=$([[ $model == oracle_sim ]] && echo simulator || echo dream)
     run "${name}_$seed" policy --algorithm branched_ppo --parent "$policy" "${place[@]}" --world-model "$model" \
-      --seed "$seed" --set evaluate_every=2
+      --seed "$seed" --set evaluate_every=1
   done
 done
 for seed in 0 1; do # what the dream says of success on episodes of the policy that it has improved
   "$vla_mbpo" reproduce table1 --model "placing=$out/placing/world_model" --policy "$out/dream_$seed/policy" \
-    "${place[@]}" --episodes 52 --out "$out/judged_$seed" --json >"$out/judged_$seed.json"
+    "${place[@]}" --episodes 100 --single 3000 --pairs 20 --out "$out/judged_$seed" --json >"$out/judged_$seed.json"
 done

@@ -44,7 +44,7 @@ from vla_mbpo_ros.policy.protocol import NOISE
 from vla_mbpo_ros.rl.branches import BranchGround, Starts
 from vla_mbpo_ros.rl.rollout import Player
 from vla_mbpo_ros.rl.samples import Samples, samples_of
-from vla_mbpo_ros.rl.update import Learner
+from vla_mbpo_ros.rl.update import Learner, UpdateConfig
 from vla_mbpo_ros.sim.tabletop import Journeys
 from vla_mbpo_ros.world_model.protocol import WorldModel
 from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld
@@ -64,7 +64,7 @@ class DreamConfig:
 class BranchedPpoConfig(TrialConfig):
     """Settings of branched PPO."""
 
-    branches: int = leaf(512, "Branches in a round.", low=1)
+    branches: int = leaf(4096, "Branches in a round: what a chunk gains is small beside how much it varies.", low=1)
     chunks: int = leaf(1, "Chunks of a branch at most.", low=1)
     sure: float = leaf(
         1.0,
@@ -75,6 +75,7 @@ class BranchedPpoConfig(TrialConfig):
     )
     dream: DreamConfig = field(default_factory=DreamConfig)
     plays: int = leaf(1, "Times that episodes are played; each begins where branches have come to.", low=1)
+    update: UpdateConfig = field(default_factory=lambda: UpdateConfig(minibatch=4096))
     reach: float = leaf(
         0.1, "Branches end where chunks are this far (KL) from the policy that played; 0: never.", low=0.0
     )
