@@ -2,7 +2,7 @@
 
 | | tiny | small | bagel_7b |
 |---|---|---|---|
-| parameters | 1.8 M | 0.34 B | 14.6 B |
+| parameters | 2.2 M | 0.34 B | 14.6 B |
 | sees a view as | 16 latents | 64 latents, 64 patches | 256 latents, 324 patches |
 | text | our own vocabulary | our own vocabulary | Qwen2's tokenizer |
 | says the actions | once | once | before every view |
