@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vla_mbpo_ros.algorithms.descent import Descent, evenly
-from vla_mbpo_ros.algorithms.dream_data import DreamData, IntArray
+from vla_mbpo_ros.algorithms.dream_data import DreamData, IntArray, Moves, dream_of
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.models.randomness import mix
@@ -25,7 +25,6 @@ from vla_mbpo_ros.world_model.commanded import commanded_state
 from vla_mbpo_ros.world_model.umm.model import UmmWorld
 
 _ROWS, _DREAMS, _START = 1, 2, 3  # streams of chance
-_AT_ONCE = 32  # dreams
 _CALIBRATE_ON, _TEST_ON = 4096, 512  # rows
 
 
@@ -55,13 +54,14 @@ def fit_arrival(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, _START))
         arrival = Arrival(robot.dof, world.horizon, int(dreamt[0].numel())).to(device)
-    arrival.calibrate(*_targets(world, data, evenly(len(data), _CALIBRATE_ON)))
+    arrival.calibrate(*_targets(world, data.moves(evenly(len(data), _CALIBRATE_ON))))
     descent = Descent(arrival, cfg)
     while descent.step < cfg.steps:
         true = chance.integers(0, len(data), cfg.batch // 2)
         picked = chance.integers(0, len(rows), cfg.batch - len(true))
-        latents = torch.cat([data.moves(true).after.latents.to(device), dreamt[torch.from_numpy(picked)]])
-        told, off = _targets(world, data, np.concatenate([true, rows[picked]]))
+        moves = data.moves(np.concatenate([true, rows[picked]]))
+        latents = torch.cat([moves.after.latents[: len(true)].to(device), dreamt[torch.from_numpy(picked)]])
+        told, off = _targets(world, moves)
         descent.take((arrival(told, latents) - off / arrival.off_deviation).square().mean())
         if watch is not None and descent.step % 100 == 0:
             watch({"percent": 50.0 + 50.0 * descent.step / cfg.steps})
@@ -83,18 +83,15 @@ def state_errors(world: UmmWorld, held_out: DreamData, arrival: Arrival, seed: i
 def _dreamt(world: UmmWorld, data: DreamData, rows: IntArray, seed: int, watch: Watch | None = None) -> Tensor:
     """(R, V, T, latent width)"""
     found = []
-    for first in range(0, len(rows), _AT_ONCE):
-        some = rows[first : first + _AT_ONCE]
-        scenes, chunks, _ = data.scenes(some)
-        seeds = [mix(seed, _DREAMS, first + index) for index in range(len(some))]
-        found.append(world.clean(world.imagine(scenes, chunks, seeds).images).latents.clone())
+    for part in dream_of(world, data, rows, [mix(seed, _DREAMS, index) for index in range(len(rows))]):
+        found.append(part)
         if watch is not None:
-            watch({"percent": 50.0 * (first + len(some)) / len(rows)})
+            watch({"percent": 50.0 * sum(map(len, found)) / len(rows)})
     return torch.cat(found)
 
 
-def _targets(world: UmmWorld, data: DreamData, rows: IntArray) -> tuple[Tensor, Tensor]:
+def _targets(world: UmmWorld, moves: Moves) -> tuple[Tensor, Tensor]:
     """(R, I) what is told, (R, N) how far off the command the joints came."""
-    robot, device, moves = world.around.robot, world.net.device, data.moves(rows)
+    robot, device = world.around.robot, world.net.device
     off: FloatArray = moves.reached - commanded_state(robot, moves.state, moves.chunks)
     return tell(robot, moves.state, moves.chunks).to(device), torch.from_numpy(off).float().to(device)

@@ -22,6 +22,7 @@ from vla_mbpo_ros.models.randomness import mix
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 from vla_mbpo_ros.policy.protocol import Prefix
 from vla_mbpo_ros.rl.branches import Starts
+from vla_mbpo_ros.rl.ppo import explained_variance
 from vla_mbpo_ros.rl.rollout import BoolArray, Looker, Seen
 from vla_mbpo_ros.rl.update import minibatches
 from vla_mbpo_ros.robots.tabletop import TABLETOP
@@ -90,9 +91,11 @@ def fit_value(
 ) -> ValueFit:
     """Let the value head learn how these episodes went on, for as long as it knows more of the ones left out."""
     policy.freeze_trunk()
-    sets = [_real(policy, journeys, discount)]
+    starts, returns = starts_of(journeys), returns_of(journeys, discount)
+    sets: list[_Shown] = [(_encoded(policy, starts.scenes, starts.time_left), torch.from_numpy(returns).float())]
     if dream is not None:
-        sets.append(_dreamt(policy, journeys, discount, dream, seed))
+        ends = torch.from_numpy(returns / discount).float()  # a chunk's return is Γ times what its end is worth
+        sets.append((_dreamt(policy, starts, journeys.chunks[journeys.live], dream, seed), ends))
     tested = _left_out(journeys)
     learnt, held = _joined([_chosen(one, ~tested) for one in sets]), [_chosen(one, tested) for one in sets]
     head = policy.value_head
@@ -107,7 +110,8 @@ def fit_value(
         if (off := sum(_error(policy, *one) for one in held)) < best:
             best, passed, kept = off, turn, copy.deepcopy(head.state_dict())
     head.load_state_dict(kept)
-    found = [_explained(policy, *one) for one in held]
+    with torch.no_grad():
+        found = [explained_variance(policy.value_of(prefix), target) for prefix, target in held]
     return ValueFit(found[0], found[1] if len(found) > 1 else None, passed)
 
 
@@ -121,15 +125,8 @@ def _left_out(journeys: Journeys) -> BoolArray:
 _Shown = tuple[Prefix, Tensor]  # what the policy sees of some moments, and their values (M,)
 
 
-def _real(policy: FlowPolicy, journeys: Journeys, discount: float) -> _Shown:
-    starts = starts_of(journeys)
-    prefix = _encoded(policy, starts.scenes, starts.time_left)
-    return prefix, torch.from_numpy(returns_of(journeys, discount)).float()
-
-
-def _dreamt(policy: FlowPolicy, journeys: Journeys, discount: float, dream: WorldModel, seed: int) -> _Shown:
+def _dreamt(policy: FlowPolicy, starts: Starts, chunks: FloatArray, dream: WorldModel, seed: int) -> Prefix:
     """Dreams of the chunks that were played: they are worth what truly came."""
-    starts, chunks = starts_of(journeys), journeys.chunks[journeys.live]
     left = np.maximum(starts.time_left - starts.chunk_share, 0.0)
     parts = []
     for first in range(0, len(starts), _AT_ONCE):
@@ -137,8 +134,7 @@ def _dreamt(policy: FlowPolicy, journeys: Journeys, discount: float, dream: Worl
         scenes = starts.scenes.select(rows.tolist())
         dreams = dream.imagine(scenes, chunks[rows], [mix(seed, _DREAM, int(row)) for row in rows])
         parts.append(_encoded(policy, dreams.as_scenes(scenes), left[rows]))
-    # a chunk's return is Γ times what its end is worth
-    return Prefix.cat(parts), torch.from_numpy(returns_of(journeys, discount) / discount).float()
+    return Prefix.cat(parts)
 
 
 @torch.no_grad()
@@ -159,9 +155,3 @@ def _joined(parts: Sequence[_Shown]) -> _Shown:
 @torch.no_grad()
 def _error(policy: FlowPolicy, prefix: Prefix, target: Tensor) -> float:
     return float(huber_loss(policy.value_of(prefix), target))
-
-
-@torch.no_grad()
-def _explained(policy: FlowPolicy, prefix: Prefix, target: Tensor) -> float:
-    off = target - policy.value_of(prefix)
-    return 1.0 - float(off.var(unbiased=False) / target.var(unbiased=False).clamp(min=1e-8))

@@ -9,6 +9,7 @@ opened; a model with a vision encoder gets their pixels too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,7 +28,7 @@ from vla_mbpo_ros.world_model.umm.model import UmmWorld
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-_AT_ONCE = 128  # moments that are encoded together
+_AT_ONCE, _DREAMS_AT_ONCE = 128, 32  # moments that are encoded together
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,16 @@ class JourneyDreams:
         if not self._world.net.cfg.vit.layers:
             return Clean(latents, None)
         return self._world.clean(self._journeys.images[moments])
+
+
+def dream_of(world: UmmWorld, data: DreamData, rows: IntArray, seeds: Sequence[int]) -> Iterator[Tensor]:
+    """(≤ 32, V, T, latent width): what `world` dreams of these chunks, as it would see it itself; part after part."""
+    for first in range(0, len(rows), _DREAMS_AT_ONCE):
+        part = slice(first, first + _DREAMS_AT_ONCE)
+        scenes, chunks, _ = data.scenes(rows[part])
+        with torch.no_grad():
+            latents = world.clean(world.imagine(scenes, chunks, seeds[part]).images).latents
+        yield latents
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend, evenly
-from vla_mbpo_ros.algorithms.dream_data import BoolArray, DreamData, IntArray, Judged, Moves
+from vla_mbpo_ros.algorithms.dream_data import BoolArray, DreamData, IntArray, Judged, Moves, dream_of
 from vla_mbpo_ros.algorithms.log import Watch
 from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
 from vla_mbpo_ros.config_io import nested
@@ -46,7 +46,6 @@ from vla_mbpo_ros.world_model.umm.rows import Rows
 
 _ORDER, _NOISE, _JUDGED, _LEFT_OUT, _DREAMT, _HELD_OUT = 1, 2, 3, 4, 5, 6  # streams of chance
 _LOOK_AT = 64  # held-out rows of a look
-_AT_ONCE = 32  # dreams
 
 Preview = Callable[[UmmWorld, int], dict[str, float]]  # of the moving average, and the step; what to tell
 
@@ -237,13 +236,8 @@ class _Trainer:
         chance = np.random.default_rng(seed)
         sorts = [rows for rows in (np.flatnonzero(self._after), np.flatnonzero(~self._after)) if len(rows)]
         rows = np.concatenate([chance.choice(sort, self.cfg.dreamed // len(sorts)) for sort in sorts])
-        found = []
-        for first in range(0, len(rows), _AT_ONCE):
-            some = rows[first : first + _AT_ONCE]
-            seeds = [mix(seed, first + index) for index in range(len(some))]
-            scenes, chunks, _ = self.data.scenes(some)
-            found.append(self.world.clean(self.world.imagine(scenes, chunks, seeds).images).latents)
-        return _Dreamt(torch.cat(found), rows)
+        seeds = [mix(seed, index) for index in range(len(rows))]
+        return _Dreamt(torch.cat(list(dream_of(self.world, self.data, rows, seeds))), rows)
 
     @torch.no_grad()
     def _bring_together(self) -> None:
