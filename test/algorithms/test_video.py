@@ -24,11 +24,16 @@ from vla_mbpo_ros.world_model.actions import for_robot  # noqa: E402
 from vla_mbpo_ros.world_model.latents import encode_pictures  # noqa: E402
 from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig  # noqa: E402
 from vla_mbpo_ros.world_model.rivals.video.losses import Clips, video_loss  # noqa: E402
+from vla_mbpo_ros.world_model.rivals.video.net import VideoNet  # noqa: E402
 from vla_mbpo_ros.world_model.umm.config import LatentConfig  # noqa: E402
 
 SMALL = VideoConfig(width=32, layers=2, heads=2, mlp=64, every=5, latent=LatentConfig(height=4, breadth=4, channels=8))
 FAST = VideoTraining(steps=6, batch=4, warmup=2, log_every=2, save_every=3, seed=3)
 CODEC = for_robot(TABLETOP, SMALL.horizon)
+
+
+def fresh() -> VideoNet:
+    return fresh_net(SMALL, FAST.seed)
 
 
 def journeys_of(pool: Pool, first: int, count: int) -> Journeys:
@@ -83,9 +88,9 @@ def test_a_clip_is_a_chunk_with_all_its_frames(
 def test_an_interrupted_training_goes_on_bit_for_bit(
     tmp_path: Path, footage: Footage, held_out: Footage, at: int
 ) -> None:
-    whole = train_video(footage, FAST, SMALL, tmp_path / "whole", held_out)
-    train_video(footage, FAST, SMALL, tmp_path / "parts", held_out, until=at)
-    parts = train_video(footage, FAST, SMALL, tmp_path / "parts", held_out)
+    whole = train_video(footage, FAST, fresh(), tmp_path / "whole", held_out)
+    train_video(footage, FAST, fresh(), tmp_path / "parts", held_out, until=at)
+    parts = train_video(footage, FAST, fresh(), tmp_path / "parts", held_out)
     ours, theirs = whole.state_dict(), parts.state_dict()
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
     curves = [read_log(tmp_path / name / CURVE) for name in ("whole", "parts")]
@@ -100,11 +105,11 @@ def test_a_training_goes_on_with_the_same_settings_and_chunks_only(
     tmp_path: Path, footage: Footage, held_out: Footage
 ) -> None:
     short = replace(FAST, steps=2)
-    train_video(footage, short, SMALL, tmp_path)
+    train_video(footage, short, fresh(), tmp_path)
     with pytest.raises(ConfigError, match="lr was"):
-        train_video(footage, replace(short, lr=1e-4), SMALL, tmp_path)
+        train_video(footage, replace(short, lr=1e-4), fresh(), tmp_path)
     with pytest.raises(ConfigError, match="footage was"):
-        train_video(held_out, short, SMALL, tmp_path)
+        train_video(held_out, short, fresh(), tmp_path)
 
 
 def test_without_a_chunk_there_is_nothing_to_learn(pool: Pool, journeys: Journeys, autoencoder: Autoencoder) -> None:
@@ -116,9 +121,9 @@ def test_a_short_training_beats_an_untrained_one_on_episodes_that_it_has_not_see
     footage: Footage, held_out: Footage
 ) -> None:
     net = train_video(
-        footage, replace(FAST, steps=200, batch=16, lr=4e-3, warmup=10, ema=0.95, precision="float32"), SMALL
+        footage, replace(FAST, steps=200, batch=16, lr=4e-3, warmup=10, ema=0.95, precision="float32"), fresh()
     )
-    before, after = held_out_loss(fresh_net(SMALL, FAST.seed), held_out), held_out_loss(net, held_out)
+    before, after = held_out_loss(fresh(), held_out), held_out_loss(net, held_out)
     assert after < 0.6 * before
     # and it listens: with the actions of other chunks it does worse
     clips = held_out.clips(np.arange(len(held_out)))

@@ -19,10 +19,12 @@ from vla_mbpo_ros.config import Config, WorldModelConfig
 from vla_mbpo_ros.robots.settings import resolve
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.world_model.factory import make_world_model, rehearse
+from vla_mbpo_ros.world_model.rivals.video.checkpoint import load_video
 
 Run = Callable[..., tuple[int, dict[str, Any]]]
-QUICK = ("steps=2", "batch=2", "log_every=1", "autoencoder.steps=2", "autoencoder.batch=4")
+QUICK = ("steps=2", "batch=2", "log_every=1")
 SMALL = ("network.heads=2", "network.width=32", "network.layers=1", "network.mlp=32", "network.every=5")
+NEW = ("autoencoder.steps=2", "autoencoder.batch=4", *SMALL)
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def train(capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs it with --json: exit code and its object."""
 
     def run(*words: str) -> tuple[int, dict[str, Any]]:
-        settings = ("--set", *QUICK, *SMALL)
+        settings = ("--set", *QUICK) if "--parent" in words else ("--set", *QUICK, *NEW)
         code = cli.main(["train", "world-model", "--model", "video", "--json", *words, *settings])
         return code, json.loads(capsys.readouterr().out)
 
@@ -58,3 +60,18 @@ def test_what_the_rival_cannot_learn_from_is_refused(train: Run, tmp_path: Path)
         code, told = train("--out", str(tmp_path / "out"), *words)
         assert code == 2
         assert "learns on the tabletop" in told["error"]
+
+
+def test_a_rival_goes_on_from_another(train: Run, tmp_path: Path) -> None:
+    first = train("--task", "press_red", "--episodes", "1", "--out", str(tmp_path / "first"))[1]
+    words = ("--task", "lift_red", "--episodes", "1", "--parent", first["world_model"])
+    code, told = train(*words, "--out", str(tmp_path / "second"))
+    assert code == 0, told
+    begun, ended = (load_video(Path(each["world_model"]), TABLETOP) for each in (first, told))
+    assert ended.setting.autoencoder.version == begun.setting.autoencoder.version
+    assert ended.net.cfg == begun.net.cfg
+    pairs = zip(begun.net.parameters(), ended.net.parameters(), strict=True)
+    moved = max(float((one - other).abs().max()) for one, other in pairs)
+    assert 0.0 < moved < 0.01  # two steps from there, not from a random start
+    changed = ["train", "world-model", "--model", "video", *words, "--set", "network.width=64"]
+    assert cli.main([*changed, "--out", str(tmp_path / "third")]) == 2

@@ -52,14 +52,14 @@ class VideoTraining:
 def train_video(
     footage: Footage,
     cfg: VideoTraining,
-    model: VideoConfig,
+    net: VideoNet,  # of random weights (`fresh_net`), or trained on something else before
     folder: Path | None = None,  # where the curve and the state go; what is there goes on
     held_out: Footage | None = None,  # clips that nobody learns from: their loss is in the curve
     watch: Watch | None = None,
     until: int | None = None,  # stop after this many steps, as an interruption would
 ) -> VideoNet:
     """The moving average, ready to use."""
-    trainer = _Trainer(footage, held_out, cfg, model)
+    trainer = _Trainer(footage, held_out, cfg, net)
     descend(trainer, cfg, folder, watch, until)
     trainer.descent.end()
     return trainer.net.eval().requires_grad_(False)
@@ -68,9 +68,8 @@ def train_video(
 class _Trainer:
     """One training, step by step."""
 
-    def __init__(self, footage: Footage, held_out: Footage | None, cfg: VideoTraining, model: VideoConfig) -> None:
-        self.footage, self.held_out, self.cfg = footage, held_out, cfg
-        self.net = fresh_net(model, cfg.seed)
+    def __init__(self, footage: Footage, held_out: Footage | None, cfg: VideoTraining, net: VideoNet) -> None:
+        self.footage, self.held_out, self.cfg, self.net = footage, held_out, cfg, net.train().requires_grad_(True)
         self.descent = Descent(self.net, cfg)
         self._epochs = Epochs(len(footage), cfg.seed, _ORDER)
 

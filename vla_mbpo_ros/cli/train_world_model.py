@@ -29,7 +29,7 @@ def add(names: Any) -> None:
     parser.add_argument("--no-ivd", action="store_true", help="without interleaved view decoding")
     text = "one that is trained already, of this size (default: a new one, first of all)"
     parser.add_argument("--autoencoder", type=Path, metavar="FOLDER", help=text)
-    text = "a world model to begin with: its network and autoencoder (default: a random start)"
+    text = "a world model of the same kind to begin with: its network and autoencoder (default: a random start)"
     parser.add_argument("--parent", type=Path, metavar="FOLDER", help=text)
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder of the training")
@@ -80,10 +80,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.parent is not None and (args.autoencoder or args.no_ivd or args.preset != "tiny"):
         cause = "--parent brings its own autoencoder and network, with or without interleaving."
         raise ConfigError(cause, "Leave --autoencoder, --no-ivd and --preset out.")
-    given = args.data or args.parent or args.no_ivd or args.preset != "tiny" or args.device != "cpu"
+    given = args.data or args.no_ivd or args.preset != "tiny" or args.device != "cpu"
     if args.model == VIDEO and given:
-        cause = "video has one preset, begins at random, and learns on the tabletop, on the CPU."
-        raise ConfigError(cause, "Leave --data, --parent, --no-ivd, --preset and --device out.")
+        cause = "video has one preset, and learns on the tabletop, on the CPU."
+        raise ConfigError(cause, "Leave --data, --no-ivd, --preset and --device out.")
     check_device(args.device)
     if not args.data and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun sets it
         raise ConfigError("Several processes learn from bags only.", "Give --data, or start it without torchrun.")

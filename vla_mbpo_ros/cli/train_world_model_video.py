@@ -13,58 +13,65 @@ from typing import TYPE_CHECKING, Any
 from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.cli.train_world_model import WORLD
 from vla_mbpo_ros.cli.train_world_model_umm import autoencoder_for, played_journeys
-from vla_mbpo_ros.cli.world_model_settings import split_changes
+from vla_mbpo_ros.cli.world_model_settings import refuse_changes_of_a_parent, split_changes
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.algorithms.footage import Footage
-    from vla_mbpo_ros.models.autoencoder import Autoencoder
+    from vla_mbpo_ros.algorithms.video import VideoTraining
     from vla_mbpo_ros.sim.tabletop import Journeys
-    from vla_mbpo_ros.world_model.actions import ActionCodec
-    from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig
+    from vla_mbpo_ros.world_model.rivals.video.model import VideoWorld
 
 
 def train(args: argparse.Namespace) -> dict[str, Any] | None:
-    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
     from vla_mbpo_ros.algorithms.tabletop import resolve_tasks
     from vla_mbpo_ros.algorithms.video import VideoTraining
+    from vla_mbpo_ros.config_io import update
+    from vla_mbpo_ros.robots.tabletop import TABLETOP
+
+    trees, tasks = split_changes(args), resolve_tasks(args.task)
+    cfg = update(VideoTraining(seed=args.seed), trees[""], "--set")
+    journeys, held_out = played_journeys(args, tasks)
+    world = _world(args, trees, (journeys, held_out))
+    facts = {"robot": TABLETOP.name, "tasks": list(tasks), "episodes": len(journeys.tasks)}
+    return {**_learn(args, cfg, world, (journeys, held_out)), **facts}
+
+
+def _world(args: argparse.Namespace, trees: Mapping[str, Any], played: tuple[Journeys, Journeys]) -> VideoWorld:
+    """With a network of random weights, or a parent's."""
+    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
+    from vla_mbpo_ros.algorithms.video import fresh_net
     from vla_mbpo_ros.config_io import update
     from vla_mbpo_ros.models.distributed import ALONE
     from vla_mbpo_ros.models.pictures import ArrayPictures
     from vla_mbpo_ros.robots.tabletop import TABLETOP
+    from vla_mbpo_ros.world_model.actions import for_robot
+    from vla_mbpo_ros.world_model.rivals.video.checkpoint import load_video
     from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig
+    from vla_mbpo_ros.world_model.rivals.video.model import Setting, VideoWorld
 
-    trees, tasks = split_changes(args), resolve_tasks(args.task)
-    cfg = update(VideoTraining(seed=args.seed), trees[""], "--set")
+    if args.parent is not None:
+        refuse_changes_of_a_parent(trees)
+        return load_video(args.parent, TABLETOP)
     network = update(VideoConfig(), trees["network"], "--set")
+    network = replace(network, views=len(TABLETOP.cameras), horizon=played[0].horizon, dof=TABLETOP.dof)
     pixels = update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set")
-    journeys, held_out = played_journeys(args, tasks)
-    network = replace(network, views=len(TABLETOP.cameras), horizon=journeys.horizon, dof=TABLETOP.dof)
-    pictures = tuple(ArrayPictures(each.images, TABLETOP.camera_names) for each in (journeys, held_out))
-    autoencoder = autoencoder_for(args, pixels, network.latent, (pictures[0], pictures[1]), ALONE)
-    facts = {"robot": TABLETOP.name, "tasks": list(tasks), "episodes": len(journeys.tasks)}
-    return {**_learn(args, cfg, network, autoencoder, (journeys, held_out)), **facts}
+    pictures, tested = (ArrayPictures(each.images, TABLETOP.camera_names) for each in played)
+    autoencoder = autoencoder_for(args, pixels, network.latent, (pictures, tested), ALONE)
+    setting = Setting(autoencoder, for_robot(TABLETOP, network.horizon), TABLETOP, TABLETOP.camera_names)
+    return VideoWorld(fresh_net(network, args.seed), setting, "new")
 
 
 def _learn(
-    args: argparse.Namespace,
-    cfg: Any,
-    network: VideoConfig,
-    autoencoder: Autoencoder,
-    played: tuple[Journeys, Journeys],
+    args: argparse.Namespace, cfg: VideoTraining, world: VideoWorld, played: tuple[Journeys, Journeys]
 ) -> dict[str, Any]:
     from vla_mbpo_ros.algorithms.descent import CURVE
     from vla_mbpo_ros.algorithms.log import read_log
     from vla_mbpo_ros.algorithms.video import train_video
-    from vla_mbpo_ros.robots.tabletop import TABLETOP
-    from vla_mbpo_ros.world_model.actions import for_robot
     from vla_mbpo_ros.world_model.rivals.video.checkpoint import save_video
-    from vla_mbpo_ros.world_model.rivals.video.model import Setting, VideoWorld
 
-    codec = for_robot(TABLETOP, network.horizon)
-    footage, held_out = _filmed(args, played, autoencoder, codec, network)
+    footage, held_out = _filmed(args, played, world)
     with Bar("video", cfg.steps, "step", ("loss", "held_out"), quiet=args.json) as bar:
-        net = train_video(footage, cfg, network, args.out, held_out, bar.see)
-    world = VideoWorld(net, Setting(autoencoder, codec, TABLETOP, TABLETOP.camera_names), "new")
+        train_video(footage, cfg, world.net, args.out, held_out, bar.see)
     version = save_video(world, args.out / WORLD)
     last = read_log(args.out / CURVE)[-1]
     cost = {"chunks": len(footage), "seconds": float(last["seconds"])}
@@ -72,19 +79,15 @@ def _learn(
     return {"world_model": str(args.out / WORLD), "version": version, "held_out": told, "cost": cost}
 
 
-def _filmed(
-    args: argparse.Namespace,
-    played: tuple[Journeys, Journeys],
-    autoencoder: Autoencoder,
-    codec: ActionCodec,
-    network: VideoConfig,
-) -> tuple[Footage, Footage]:
+def _filmed(args: argparse.Namespace, played: tuple[Journeys, Journeys], world: VideoWorld) -> tuple[Footage, Footage]:
     from vla_mbpo_ros.algorithms.footage import make_footage
     from vla_mbpo_ros.sim.tabletop import Pool
 
-    height, width = played[0].images.shape[2:4]
+    setting, (height, width) = world.setting, played[0].images.shape[2:4]
     with Pool(args.workers, width, height) as pool:
-        learnt, tested = (make_footage(pool, each, autoencoder, codec, network) for each in played)
+        learnt, tested = (
+            make_footage(pool, each, setting.autoencoder, setting.codec, world.net.cfg) for each in played
+        )
     return learnt, tested
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
     from vla_mbpo_ros.world_model.umm.config import preset
 
     trees = split_changes(args)
-    if args.parent is not None and (trees["network"] or trees["autoencoder"]):
-        cause = "--set changes the network or the autoencoder, and --parent brings them as they are."
-        raise ConfigError(cause, "Leave one of the two out.")
+    if args.parent is not None:
+        refuse_changes_of_a_parent(trees)
     network = update(preset(args.preset), trees["network"], "--set")
     pixels = AutoencoderTraining(seed=args.seed, size=_side(args, network))
     return Settings(
@@ -57,6 +57,12 @@ def _side(args: argparse.Namespace, network: UmmConfig) -> int:
     if args.parent is None:
         return AutoencoderConfig().downsample * network.latent.height
     return load_autoencoder(args.parent / AUTOENCODER).downsample * read_config(args.parent).latent.height
+
+
+def refuse_changes_of_a_parent(trees: Mapping[str, Any]) -> None:
+    if trees["network"] or trees["autoencoder"]:
+        cause = "--set changes the network or the autoencoder, and --parent brings them as they are."
+        raise ConfigError(cause, "Leave one of the two out.")
 
 
 def split_changes(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
