@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vla_mbpo_ros.sim.tabletop import Demonstrations, Pool, collect
-
-sys.path.append(str(Path(__file__).parent))  # for dreamers.py
 
 TASKS = ("press_red", "lift_green")
 
@@ -35,8 +30,8 @@ def fresh(demos: Demonstrations) -> Callable[..., Any]:
     def make(seed: int = 0, **flow: Any) -> Any:
         from dataclasses import replace
 
-        from vla_mbpo_ros.algorithms.chunks import normalisation_of
-        from vla_mbpo_ros.algorithms.tabletop import FLOW
+        from vla_mbpo_ros.algorithms.grounds.tabletop import FLOW
+        from vla_mbpo_ros.algorithms.imitation.chunks import normalisation_of
         from vla_mbpo_ros.policy.flow.config import InputConfig
         from vla_mbpo_ros.policy.tiny.config import TinyConfig
         from vla_mbpo_ros.policy.tiny.factory import make_tiny
@@ -48,16 +43,3 @@ def fresh(demos: Demonstrations) -> Callable[..., Any]:
         return make_tiny(tiny, cfg, inputs, normalisation_of(demos, TABLETOP), seed)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def large() -> Any:
-    """`large.py` beside this file: small cases of large policies."""
-    pytest.importorskip("torch", reason="torch is not installed")
-    path = Path(__file__).with_name("large.py")
-    spec = importlib.util.spec_from_file_location("large", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -77,7 +77,7 @@ def test_a_trunk_then_imitation_then_branches_in_the_simulator(
 def test_an_interrupted_imitation_goes_on_with_the_same_demonstrations(
     train: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vla_mbpo_ros.algorithms.bc import _Trainer
+    from vla_mbpo_ros.algorithms.imitation.bc import _Trainer
     from vla_mbpo_ros.sim.tabletop import Pool
 
     words = ("--demos", "1", "--set", "steps=4", "batch=8", "log_every=2", "save_every=2")

@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from vla_mbpo_ros.algorithms.bc import train_bc  # noqa: E402 (after the check)
-from vla_mbpo_ros.algorithms.bc_config import BcConfig  # noqa: E402
-from vla_mbpo_ros.algorithms.chunks import DemonstrationChunks  # noqa: E402
-from vla_mbpo_ros.algorithms.tabletop import FLOW, make_policy_for  # noqa: E402
+from vla_mbpo_ros.algorithms.grounds.tabletop import FLOW, make_policy_for  # noqa: E402
+from vla_mbpo_ros.algorithms.imitation.bc import train_bc  # noqa: E402 (after the check)
+from vla_mbpo_ros.algorithms.imitation.bc_config import BcConfig  # noqa: E402
+from vla_mbpo_ros.algorithms.imitation.chunks import DemonstrationChunks  # noqa: E402
 from vla_mbpo_ros.evaluation.instruction_check import Heed, check_instructions, to_json  # noqa: E402
 from vla_mbpo_ros.evaluation.intervals import Share  # noqa: E402
 from vla_mbpo_ros.evaluation.tabletop_eval import evaluate  # noqa: E402

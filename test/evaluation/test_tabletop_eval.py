@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from vla_mbpo_ros.algorithms.tabletop import FLOW, make_policy_for  # noqa: E402 (after the check)
+from vla_mbpo_ros.algorithms.grounds.tabletop import FLOW, make_policy_for  # noqa: E402 (after the check)
 from vla_mbpo_ros.errors import ContractError  # noqa: E402
 from vla_mbpo_ros.evaluation.intervals import Share  # noqa: E402
 from vla_mbpo_ros.evaluation.tabletop_eval import Result, compare, evaluate  # noqa: E402

@@ -98,7 +98,7 @@ def _folders(args: argparse.Namespace) -> dict[str, Path]:
 
 
 def _held_out(args: argparse.Namespace, pool: Pool) -> HeldOut:
-    from vla_mbpo_ros.algorithms.tabletop import acting, resolve_tasks
+    from vla_mbpo_ros.algorithms.grounds.tabletop import acting, resolve_tasks
     from vla_mbpo_ros.cli.train_policy import load_parent
     from vla_mbpo_ros.evaluation.world_model.held_out import Size, hold_out
 

@@ -12,8 +12,8 @@ from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vla_mbpo_ros.algorithms.bag_set import BagSet
-    from vla_mbpo_ros.algorithms.bc_config import BcConfig
+    from vla_mbpo_ros.algorithms.grounds.bag_set import BagSet
+    from vla_mbpo_ros.algorithms.imitation.bc_config import BcConfig
     from vla_mbpo_ros.models.distributed import Team
     from vla_mbpo_ros.policy.flow.policy import FlowPolicy
 
@@ -22,7 +22,7 @@ _HORIZON, _IMAGE_SIZE = 16, 64  # of a new policy
 
 def train(args: argparse.Namespace) -> dict[str, Any] | None:
     """What came of it; None in a process that only helped."""
-    from vla_mbpo_ros.algorithms.bc_config import BcConfig
+    from vla_mbpo_ros.algorithms.imitation.bc_config import BcConfig
     from vla_mbpo_ros.models.distributed import join
 
     _check(args)
@@ -33,10 +33,10 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _learn(args: argparse.Namespace, cfg: BcConfig, team: Team) -> dict[str, Any]:
-    from vla_mbpo_ros.algorithms.bag_chunks import BagChunks
-    from vla_mbpo_ros.algorithms.bc import lineage_config, train_bc
     from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.log import read_log
+    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.imitation.bag_chunks import BagChunks
+    from vla_mbpo_ros.algorithms.imitation.bc import lineage_config, train_bc
     from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy
 
     policy, found = _begin(args, cfg, team)
@@ -67,7 +67,7 @@ def _learn(args: argparse.Namespace, cfg: BcConfig, team: Team) -> dict[str, Any
 
 def _begin(args: argparse.Namespace, cfg: BcConfig, team: Team) -> tuple[FlowPolicy, BagSet]:
     """The policy as it is before it learns. Alone it is on its device; shards go there by themselves."""
-    from vla_mbpo_ros.algorithms.bag_set import make_policy_for_bags, open_bags
+    from vla_mbpo_ros.algorithms.grounds.bag_set import make_policy_for_bags, open_bags
 
     # What is to learn is float32: small steps are lost in bfloat16. Beside adapters the rest may stay as it was saved.
     parent = load_parent(args.parent, dtype="" if cfg.lora_rank else "float32") if args.parent else None

@@ -12,7 +12,7 @@ from vla_mbpo_ros.cli.train_policy import changed, load_parent
 from vla_mbpo_ros.cli.train_view import Bar
 
 if TYPE_CHECKING:
-    from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig
+    from vla_mbpo_ros.algorithms.trial.branched_ppo import BranchedPpoConfig
     from vla_mbpo_ros.evaluation.tabletop_eval import Result
     from vla_mbpo_ros.policy.flow.policy import FlowPolicy
     from vla_mbpo_ros.sim.tabletop import Journeys, Pool
@@ -27,10 +27,10 @@ def learn(
     args: argparse.Namespace, pool: Pool, tasks: Sequence[str]
 ) -> tuple[FlowPolicy, Result, dict[str, Any], dict[str, Any]]:
     """The policy, its success before, what its lineage says, what it cost."""
-    from vla_mbpo_ros.algorithms.branched_ppo import BranchedPpoConfig, train_branched_ppo
     from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.log import read_log
-    from vla_mbpo_ros.algorithms.tabletop import FLOW
+    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.grounds.tabletop import FLOW
+    from vla_mbpo_ros.algorithms.trial.branched_ppo import BranchedPpoConfig, train_branched_ppo
     from vla_mbpo_ros.config_io import nested
     from vla_mbpo_ros.evaluation.tabletop_eval import evaluate
     from vla_mbpo_ros.policy.flow.refit import refit_heads
@@ -66,7 +66,7 @@ def _played(
     args: argparse.Namespace, policy: FlowPolicy, parent: str, pool: Pool, tasks: Sequence[str], turn: int
 ) -> Journeys:
     """Episodes of the policy as it is, new or of an interrupted training."""
-    from vla_mbpo_ros.algorithms.tabletop import acting
+    from vla_mbpo_ros.algorithms.grounds.tabletop import acting
     from vla_mbpo_ros.policy.protocol import NOISE
     from vla_mbpo_ros.sim.tabletop import Journeys, travel
 
@@ -88,7 +88,7 @@ def _steps(journeys: Journeys) -> int:
 @contextmanager
 def _model(args: argparse.Namespace, cfg: BranchedPpoConfig) -> Iterator[WorldModel]:
     """The simulator itself, or a learnt model from its folder."""
-    from vla_mbpo_ros.algorithms.tabletop import HORIZON
+    from vla_mbpo_ros.algorithms.grounds.tabletop import HORIZON
     from vla_mbpo_ros.config_io import nested
     from vla_mbpo_ros.robots.tabletop import TABLETOP
     from vla_mbpo_ros.world_model.rivals.oracle import OracleWorld

@@ -23,7 +23,7 @@ _DEMOS, _PAID = "demonstrations.npz", "demonstrations.json"
 
 
 def train(args: argparse.Namespace) -> dict[str, Any]:
-    from vla_mbpo_ros.algorithms.tabletop import resolve_tasks
+    from vla_mbpo_ros.algorithms.grounds.tabletop import resolve_tasks
     from vla_mbpo_ros.evaluation.instruction_check import check_instructions, to_json
     from vla_mbpo_ros.evaluation.tabletop_eval import compare, evaluate
     from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy
@@ -60,10 +60,10 @@ _Learnt = tuple["FlowPolicy", "_Before | None", dict[str, Any], dict[str, Any]]
 
 
 def _sft(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
-    from vla_mbpo_ros.algorithms.bc import lineage_config, train_bc
-    from vla_mbpo_ros.algorithms.bc_config import BcConfig
-    from vla_mbpo_ros.algorithms.chunks import DemonstrationChunks
-    from vla_mbpo_ros.algorithms.tabletop import make_policy_for
+    from vla_mbpo_ros.algorithms.grounds.tabletop import make_policy_for
+    from vla_mbpo_ros.algorithms.imitation.bc import lineage_config, train_bc
+    from vla_mbpo_ros.algorithms.imitation.bc_config import BcConfig
+    from vla_mbpo_ros.algorithms.imitation.chunks import DemonstrationChunks
     from vla_mbpo_ros.robots.tabletop import TABLETOP
 
     cfg = changed(BcConfig(seed=args.seed), args)
@@ -109,9 +109,9 @@ def _check_starts(args: argparse.Namespace) -> None:
 
 def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
     from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.log import read_log
-    from vla_mbpo_ros.algorithms.online_ppo import OnlinePpoConfig, lineage_config, train_online_ppo
-    from vla_mbpo_ros.algorithms.tabletop import FLOW
+    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.grounds.tabletop import FLOW
+    from vla_mbpo_ros.algorithms.trial.online_ppo import OnlinePpoConfig, lineage_config, train_online_ppo
     from vla_mbpo_ros.evaluation.tabletop_eval import evaluate
     from vla_mbpo_ros.policy.flow.refit import refit_heads
 

@@ -15,8 +15,8 @@ from vla_mbpo_ros.cli.world_model_settings import Settings, settings_of
 from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
-    from vla_mbpo_ros.algorithms.dream_data import DreamData
+    from vla_mbpo_ros.algorithms.world_model.autoencoder import AutoencoderTraining
+    from vla_mbpo_ros.algorithms.world_model.dream_data import DreamData
     from vla_mbpo_ros.models.autoencoder import Autoencoder
     from vla_mbpo_ros.models.distributed import Team
     from vla_mbpo_ros.models.pictures import PictureSource
@@ -56,8 +56,8 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
 
 def _learn(args: argparse.Namespace, settings: Settings, ground: _Ground, team: Team) -> dict[str, Any]:
     from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.log import read_log
-    from vla_mbpo_ros.algorithms.world_model import train_world_model
+    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.world_model.umm import train_world_model
     from vla_mbpo_ros.evaluation.world_model.preview import Previews
     from vla_mbpo_ros.world_model.umm.checkpoint import save_world
 
@@ -91,7 +91,7 @@ def _learn_states(
     args: argparse.Namespace, settings: Settings, world: UmmWorld, data: DreamData, held_out: DreamData | None
 ) -> dict[str, Any]:
     """Where joints are after a chunk, of commands in the robot's units; how far off it is."""
-    from vla_mbpo_ros.algorithms.arrival import fit_arrival, state_errors
+    from vla_mbpo_ros.algorithms.world_model.arrival import fit_arrival, state_errors
 
     if not settings.arrival.dreams or not world.around.commands:
         return {}
@@ -130,7 +130,7 @@ def autoencoder_for(
     team: Team,
 ) -> Autoencoder:
     """The given one, the one of an interrupted training, or a new one."""
-    from vla_mbpo_ros.algorithms.autoencoder import train_autoencoder
+    from vla_mbpo_ros.algorithms.world_model.autoencoder import train_autoencoder
     from vla_mbpo_ros.models.autoencoder import AutoencoderConfig, load_autoencoder, save_autoencoder
 
     if args.autoencoder is not None and not args.autoencoder.is_dir():
@@ -153,8 +153,8 @@ def autoencoder_for(
 
 
 def _tabletop(args: argparse.Namespace) -> _Ground:
-    from vla_mbpo_ros.algorithms.dream_data import JourneyDreams
-    from vla_mbpo_ros.algorithms.tabletop import HORIZON, resolve_tasks
+    from vla_mbpo_ros.algorithms.grounds.tabletop import HORIZON, resolve_tasks
+    from vla_mbpo_ros.algorithms.world_model.dream_data import JourneyDreams
     from vla_mbpo_ros.models.pictures import ArrayPictures
     from vla_mbpo_ros.robots.tabletop import TABLETOP
 
@@ -188,7 +188,7 @@ def _played(
     args: argparse.Namespace, tasks: Sequence[str], name: str, episodes: int, first: int, policy: Path | None
 ) -> Journeys:
     """Those of an interrupted training, or new ones."""
-    from vla_mbpo_ros.algorithms.tabletop import acting
+    from vla_mbpo_ros.algorithms.grounds.tabletop import acting
     from vla_mbpo_ros.cli.train_policy import load_parent
     from vla_mbpo_ros.policy.protocol import NOISE
     from vla_mbpo_ros.sim.tabletop import ClumsyExperts, Journeys, Pool, travel
@@ -216,8 +216,8 @@ def _played(
 
 
 def _bags(args: argparse.Namespace, settings: Settings) -> _Ground:
-    from vla_mbpo_ros.algorithms.bag_set import open_bags
-    from vla_mbpo_ros.algorithms.dream_bags import BagDreams, ManyPictures
+    from vla_mbpo_ros.algorithms.grounds.bag_set import open_bags
+    from vla_mbpo_ros.algorithms.world_model.dream_bags import BagDreams, ManyPictures
     from vla_mbpo_ros.data.dataset.settings import LABELLED
 
     size = settings.autoencoder.size

@@ -16,15 +16,15 @@ from vla_mbpo_ros.cli.train_world_model_umm import autoencoder_for, played_journ
 from vla_mbpo_ros.cli.world_model_settings import refuse_changes_of_a_parent, split_changes
 
 if TYPE_CHECKING:
-    from vla_mbpo_ros.algorithms.footage import Footage
-    from vla_mbpo_ros.algorithms.video import VideoTraining
+    from vla_mbpo_ros.algorithms.world_model.footage import Footage
+    from vla_mbpo_ros.algorithms.world_model.video import VideoTraining
     from vla_mbpo_ros.sim.tabletop import Journeys
     from vla_mbpo_ros.world_model.rivals.video.model import VideoWorld
 
 
 def train(args: argparse.Namespace) -> dict[str, Any] | None:
-    from vla_mbpo_ros.algorithms.tabletop import resolve_tasks
-    from vla_mbpo_ros.algorithms.video import VideoTraining
+    from vla_mbpo_ros.algorithms.grounds.tabletop import resolve_tasks
+    from vla_mbpo_ros.algorithms.world_model.video import VideoTraining
     from vla_mbpo_ros.config_io import update
     from vla_mbpo_ros.robots.tabletop import TABLETOP
 
@@ -38,8 +38,8 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
 
 def _world(args: argparse.Namespace, trees: Mapping[str, Any], played: tuple[Journeys, Journeys]) -> VideoWorld:
     """With a network of random weights, or a parent's."""
-    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
-    from vla_mbpo_ros.algorithms.video import fresh_net
+    from vla_mbpo_ros.algorithms.world_model.autoencoder import AutoencoderTraining
+    from vla_mbpo_ros.algorithms.world_model.video import fresh_net
     from vla_mbpo_ros.config_io import update
     from vla_mbpo_ros.models.distributed import ALONE
     from vla_mbpo_ros.models.pictures import ArrayPictures
@@ -65,8 +65,8 @@ def _learn(
     args: argparse.Namespace, cfg: VideoTraining, world: VideoWorld, played: tuple[Journeys, Journeys]
 ) -> dict[str, Any]:
     from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.log import read_log
-    from vla_mbpo_ros.algorithms.video import train_video
+    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.world_model.video import train_video
     from vla_mbpo_ros.world_model.rivals.video.checkpoint import save_video
 
     footage, held_out = _filmed(args, played, world)
@@ -80,7 +80,7 @@ def _learn(
 
 
 def _filmed(args: argparse.Namespace, played: tuple[Journeys, Journeys], world: VideoWorld) -> tuple[Footage, Footage]:
-    from vla_mbpo_ros.algorithms.footage import make_footage
+    from vla_mbpo_ros.algorithms.world_model.footage import make_footage
     from vla_mbpo_ros.sim.tabletop import Pool
 
     setting, (height, width) = world.setting, played[0].images.shape[2:4]

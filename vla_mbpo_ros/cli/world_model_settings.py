@@ -11,9 +11,9 @@ from vla_mbpo_ros.cli.train_policy import parse_changes
 from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vla_mbpo_ros.algorithms.arrival import ArrivalTraining
-    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
-    from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
+    from vla_mbpo_ros.algorithms.world_model.arrival import ArrivalTraining
+    from vla_mbpo_ros.algorithms.world_model.autoencoder import AutoencoderTraining
+    from vla_mbpo_ros.algorithms.world_model.umm_config import WorldModelTraining
     from vla_mbpo_ros.world_model.umm.config import UmmConfig
 
 
@@ -29,9 +29,9 @@ class Settings:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """ConfigError for what cannot be."""
-    from vla_mbpo_ros.algorithms.arrival import ArrivalTraining
-    from vla_mbpo_ros.algorithms.autoencoder import AutoencoderTraining
-    from vla_mbpo_ros.algorithms.world_model_config import WorldModelTraining
+    from vla_mbpo_ros.algorithms.world_model.arrival import ArrivalTraining
+    from vla_mbpo_ros.algorithms.world_model.autoencoder import AutoencoderTraining
+    from vla_mbpo_ros.algorithms.world_model.umm_config import WorldModelTraining
     from vla_mbpo_ros.config_io import update
     from vla_mbpo_ros.world_model.umm.config import preset
 

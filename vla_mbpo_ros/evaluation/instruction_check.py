@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from vla_mbpo_ros.algorithms.tabletop import TabletopGround
+from vla_mbpo_ros.algorithms.grounds.tabletop import TabletopGround
 from vla_mbpo_ros.evaluation.intervals import Share
 from vla_mbpo_ros.evaluation.tabletop_eval import CHANCE, Result
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy

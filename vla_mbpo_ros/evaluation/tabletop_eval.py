@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vla_mbpo_ros.algorithms.tabletop import TabletopGround
+from vla_mbpo_ros.algorithms.grounds.tabletop import TabletopGround
 from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.evaluation.intervals import Share
 from vla_mbpo_ros.policy.flow.policy import FlowPolicy

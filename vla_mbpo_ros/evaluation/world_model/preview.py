@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vla_mbpo_ros.algorithms.descent import evenly
-from vla_mbpo_ros.algorithms.dream_data import DreamData, IntArray
+from vla_mbpo_ros.algorithms.world_model.dream_data import DreamData, IntArray
 from vla_mbpo_ros.evaluation.confusion import Confusion
 from vla_mbpo_ros.evaluation.images import psnr
 from vla_mbpo_ros.evaluation.strips import draw_strip

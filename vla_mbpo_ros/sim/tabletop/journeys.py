@@ -6,7 +6,7 @@
     images[start], images[start + 1]                  before and after every chunk
     success[start + 1]                                 whether the task has been done by then
 
-Who acts is a callable: an expert of ours (`hands.py`), or a policy (`algorithms/tabletop.py`).
+Who acts is a callable: an expert of ours (`hands.py`), or a policy (`algorithms/grounds/tabletop.py`).
 
     with Pool() as pool:
         journeys = travel(pool, tasks, seeds, ClumsyExperts(pool))
