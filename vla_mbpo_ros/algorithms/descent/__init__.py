@@ -1,6 +1,6 @@
 """What every gradient descent here shares.
 
-    settings.py   what the settings of a training must have
+    settings.py   what the settings of every training have
     loop.py       descend(trainer): until the last step, advance ──> row of the curve; now and then a saved state
     weights.py    Descent.take(loss): gradient clipped, AdamW, warm-up then cosine; the moving average follows
     rows.py       Epochs, evenly: which rows a step takes, and a look
@@ -14,7 +14,7 @@ sharded; what is saved is whole.
 
 from vla_mbpo_ros.algorithms.descent.loop import CURVE, TRAINING, Trainer, descend
 from vla_mbpo_ros.algorithms.descent.rows import Epochs, evenly
-from vla_mbpo_ros.algorithms.descent.settings import BFLOAT16, FLOAT32, PRECISIONS, Descending, Pace, Schedule
+from vla_mbpo_ros.algorithms.descent.settings import BFLOAT16, FLOAT32, PRECISIONS, Descending, Pace, Training, other
 from vla_mbpo_ros.algorithms.descent.weights import Descent, follow, learning_rate
 
 __all__ = [
@@ -27,10 +27,11 @@ __all__ = [
     "Descent",
     "Epochs",
     "Pace",
-    "Schedule",
     "Trainer",
+    "Training",
     "descend",
     "evenly",
     "follow",
     "learning_rate",
+    "other",
 ]

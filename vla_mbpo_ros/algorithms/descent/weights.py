@@ -20,7 +20,7 @@ from vla_mbpo_ros.algorithms.descent.saved import (
     restore_optimiser,
     write_training,
 )
-from vla_mbpo_ros.algorithms.descent.settings import Descending, Schedule
+from vla_mbpo_ros.algorithms.descent.settings import Descending
 from vla_mbpo_ros.errors import NotFinite
 from vla_mbpo_ros.models.distributed import ALONE, Team, cut_like, whole
 
@@ -123,7 +123,7 @@ def _like(pattern: Tensor, value: Tensor) -> Tensor:
     return cut if cut is not value else torch.empty_like(pattern, requires_grad=False).copy_(value)
 
 
-def learning_rate(step: int, cfg: Schedule) -> float:
+def learning_rate(step: int, cfg: Descending) -> float:
     """Up in a line, then down along half a cosine."""
     if step < cfg.warmup:
         return cfg.lr * (step + 1) / cfg.warmup

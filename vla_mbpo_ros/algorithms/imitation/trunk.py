@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
-from vla_mbpo_ros.algorithms.descent import Descent, Epochs, descend, evenly
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, Training, descend, evenly, other
 from vla_mbpo_ros.algorithms.descent.log import Watch
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
@@ -44,21 +44,12 @@ _NUMBERS = 8  # 3 ways to what is touched, 3 to the target, 2 of the yaw
 
 
 @dataclass(frozen=True)
-class TrunkTraining:
+class TrunkTraining(Training):
     """Settings of the training of what sees and reads."""
 
-    steps: int = leaf(4000, "Optimiser steps.", low=1)
     batch: int = leaf(96, "Rows in a step.", low=1)
-    lr: float = leaf(1e-3, "Highest learning rate.", low=0.0, high=1.0)
-    last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
-    warmup: int = leaf(100, "Steps until the highest learning rate.", low=0)
-    weight_decay: float = leaf(1e-4, "Weight decay of AdamW.", low=0.0, high=1.0)
-    clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
-    ema: float = leaf(0.998, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
+    ema: float = other("ema", 0.998)
     held_out: float = leaf(0.05, "Share of the episodes that nobody learns from.", low=0.0, high=0.9)
-    seed: int = leaf(0, "Seed of everything random.", low=0)
-    log_every: int = leaf(100, "Steps between two rows of the curve.", low=1)
-    save_every: int = leaf(500, "Steps between two saved states.", low=1)
 
 
 def train_trunk(

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vla_mbpo_ros.algorithms.descent import Descent, evenly
+from vla_mbpo_ros.algorithms.descent import Descending, Descent, evenly, other
 from vla_mbpo_ros.algorithms.descent.log import Watch
 from vla_mbpo_ros.algorithms.world_model.dream_data import DreamData, IntArray, Moves, dream_of
 from vla_mbpo_ros.config import leaf
@@ -29,18 +29,13 @@ _CALIBRATE_ON, _TEST_ON = 4096, 512  # rows
 
 
 @dataclass(frozen=True)
-class ArrivalTraining:
+class ArrivalTraining(Descending):
     """Settings of the training."""
 
-    steps: int = leaf(4000, "Optimiser steps.", low=1)
     batch: int = leaf(256, "Chunks in a step.", low=2)
     dreams: int = leaf(3072, "Dreams to learn from beside true pictures; 0: the last command says the state.", low=0)
-    lr: float = leaf(1e-3, "Highest learning rate.", low=0.0, high=1.0)
-    last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
-    warmup: int = leaf(50, "Steps until the highest learning rate.", low=0)
-    weight_decay: float = leaf(0.01, "Weight decay of AdamW.", low=0.0, high=1.0)
-    clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
-    ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
+    warmup: int = other("warmup", 50)
+    weight_decay: float = other("weight_decay", 0.01)
 
 
 def fit_arrival(

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vla_mbpo_ros.algorithms.descent import Descent, Epochs, descend, evenly
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, Training, descend, evenly, other
 from vla_mbpo_ros.algorithms.descent.log import Watch
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
@@ -38,25 +38,17 @@ _LEAST = 0.0625  # mean squared error in steps of 256; less counts as that, for 
 
 
 @dataclass(frozen=True)
-class AutoencoderTraining:
+class AutoencoderTraining(Training):
     """Settings of the training."""
 
     size: int = leaf(64, "Side of a picture.", unit="pixel", low=8)
-    steps: int = leaf(4000, "Optimiser steps.", low=1)
     batch: int = leaf(64, "Pictures in a step, of all views.", low=1)
-    lr: float = leaf(3e-3, "Highest learning rate.", low=0.0, high=1.0)
-    last_lr: float = leaf(0.02, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
-    warmup: int = leaf(50, "Steps until the highest learning rate.", low=0)
-    weight_decay: float = leaf(1e-4, "Weight decay of AdamW.", low=0.0, high=1.0)
-    clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
-    ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
+    lr: float = other("lr", 3e-3)
+    warmup: int = other("warmup", 50)
     mse: float = leaf(2.0, "Weight of the squared error beside the absolute one.", low=0.0)
     rare: float = leaf(4.0, "How much more a pixel counts that its view seldom shows.", low=0.0)
     noise: float = leaf(0.1, "Deviation of the noise on latents.", low=0.0)
     latent: float = leaf(1e-3, "Weight of the mean of squared latents.", low=0.0)
-    seed: int = leaf(0, "Seed of everything random.", low=0)
-    log_every: int = leaf(100, "Steps between two rows of the curve.", low=1)
-    save_every: int = leaf(500, "Steps between two saved states.", low=1)
 
 
 def train_autoencoder(

@@ -25,24 +25,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend, evenly
 from vla_mbpo_ros.algorithms.descent.log import Watch
-from vla_mbpo_ros.algorithms.world_model.dream_data import BoolArray, DreamData, IntArray, Judged, Moves, dream_of
+from vla_mbpo_ros.algorithms.world_model.dream_data import DreamData, IntArray, Judged, Moves, dream_of
 from vla_mbpo_ros.algorithms.world_model.umm_config import WorldModelTraining
+from vla_mbpo_ros.algorithms.world_model.umm_lesson import Lesson, joined, rewards_of, weights_of
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError
 from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of, whole
 from vla_mbpo_ros.models.randomness import mix
-from vla_mbpo_ros.schema import FloatArray
-from vla_mbpo_ros.world_model.builders import Context
-from vla_mbpo_ros.world_model.sequence import Kind
 from vla_mbpo_ros.world_model.umm import assemble
 from vla_mbpo_ros.world_model.umm.assemble import Clean
-from vla_mbpo_ros.world_model.umm.losses import Dynamics, Rewards, draw, losses
+from vla_mbpo_ros.world_model.umm.losses import Dynamics, Rewards, draw
 from vla_mbpo_ros.world_model.umm.model import UmmWorld
-from vla_mbpo_ros.world_model.umm.rows import Rows
 
 _ORDER, _NOISE, _JUDGED, _LEFT_OUT, _DREAMT, _HELD_OUT = 1, 2, 3, 4, 5, 6  # streams of chance
 _LOOK_AT = 64  # held-out rows of a look
@@ -71,20 +68,6 @@ def train_world_model(
     return world
 
 
-class _Lesson(nn.Module):
-    """Both losses in one forward pass: sharded weights are brought together once for both."""
-
-    def __init__(self, net: nn.Module, half: bool) -> None:
-        super().__init__()
-        self.net, self._half = net, half
-
-    def forward(self, dynamics: Dynamics | None, rewards: Rewards | None) -> tuple[Tensor, Tensor, Tensor]:
-        device = next(self.net.parameters()).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self._half):
-            found = losses(self.net, dynamics, rewards)  # type: ignore[arg-type]
-        return found.total, found.mse.detach(), found.ce.detach()
-
-
 @dataclass(frozen=True)
 class _Dreamt:
     """What the model itself dreamt of some chunks."""
@@ -109,7 +92,7 @@ class _Trainer:
         self._preview = preview
         self._net = world.net if team.mesh is None else copy.deepcopy(world.net)  # what learns, in shards
         self._net.train().requires_grad_(True)
-        self._lesson = _Lesson(self._net, cfg.precision == BFLOAT16)
+        self._lesson = Lesson(self._net, cfg.precision == BFLOAT16)
         team.shard(self._lesson, blocks_of(self._net))
         self.descent = Descent(self._net, cfg, team)
         self._epochs = Epochs(len(data), cfg.seed, _ORDER)
@@ -188,7 +171,7 @@ class _Trainer:
         images = assemble.images(rows, [moves.now, moves.after])
         generator = torch.Generator().manual_seed(mix(self.cfg.seed, stream, step, part, self.team.rank))
         noise, times = draw(rows, world.net, generator)
-        return Dynamics(rows, images, noise, times, _weights(rows, moves, self.cfg.changed))
+        return Dynamics(rows, images, noise, times, weights_of(rows, moves, self.cfg.changed))
 
     def _choose_judged(self) -> IntArray:
         """(J,) moments of real frames: done ones by their share, the others as they come."""
@@ -210,7 +193,7 @@ class _Trainer:
         if self._dreamt is not None:
             groups.append((self._dreamt_judged(self._dreamt, part), float(self._after.mean())))
         weight = np.concatenate([judged.weight(share) for judged, share in groups])
-        return _rewards_of(self.world, _joined([judged for judged, _ in groups]), weight)
+        return rewards_of(self.world, joined([judged for judged, _ in groups]), weight)
 
     def _dreamt_judged(self, dreamt: _Dreamt, part: int) -> Judged:
         chance = np.random.default_rng(mix(self.cfg.seed, _DREAMT, self.step, part, self.team.rank))
@@ -252,7 +235,7 @@ class _Trainer:
         rows = evenly(len(held_out), _LOOK_AT)
         moments = evenly(len(held_out.done), 4 * _LOOK_AT)
         dynamics = self._dynamics(held_out.moves(rows), _HELD_OUT, 0)
-        _, mse, ce = self._lesson(dynamics, _rewards_of(self.world, held_out.judged(moments)))
+        _, mse, ce = self._lesson(dynamics, rewards_of(self.world, held_out.judged(moments)))
         return {"held_out_mse": self.team.mean(mse), "held_out_ce": self.team.mean(ce)}
 
     def _total(self, told: dict[str, float]) -> float:
@@ -273,30 +256,3 @@ class _Trainer:
         around = self.world.around
         facts = {"chunks": len(self.data), "network": nested(self.world.net.cfg)}
         return {**nested(self.cfg), **facts, "ivd": around.ivd, "autoencoder": around.autoencoder.version}
-
-
-def _weights(rows: Rows, moves: Moves, changed: float) -> dict[int, Tensor]:
-    """NOISE block -> (B, T): more where the view will change."""
-    moved = (moves.after.latents - moves.now.latents).square().mean(dim=-1)  # (B, V, T)
-    share = moved / moved.amax(dim=-1, keepdim=True).clamp(min=1e-6)
-    weight = 1.0 + changed * share
-    weight = weight / weight.mean()
-    return {block: weight[:, rows.form.blocks[block].view] for block in rows.form.images(Kind.NOISE)}
-
-
-def _rewards_of(world: UmmWorld, judged: Judged, weight: FloatArray | None = None) -> Rewards:
-    words, device = world.around.vocabulary, world.net.device
-    blocks = assemble.reward_blocks(world.shape, words, judged.instructions)
-    rows = assemble.branches(blocks, words, (Context.ALL,), device)
-    targets = torch.tensor([words.yes if done else words.no for done in judged.done], device=device)
-    counted = None if weight is None else torch.from_numpy(weight).float().to(device)
-    return Rewards(rows, assemble.images(rows, [judged.views]), targets, counted)
-
-
-def _joined(groups: list[Judged]) -> Judged:
-    if len(groups) == 1:
-        return groups[0]
-    latents = torch.cat([group.views.latents for group in groups])
-    texts = tuple(text for group in groups for text in group.instructions)
-    done: BoolArray = np.concatenate([group.done for group in groups])
-    return Judged(Clean(latents, None), texts, done)

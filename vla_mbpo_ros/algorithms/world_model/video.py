@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, Descent, Epochs, descend, evenly
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, Descent, Epochs, Training, descend, evenly, other
 from vla_mbpo_ros.algorithms.descent.log import Watch
 from vla_mbpo_ros.algorithms.world_model.footage import Footage
 from vla_mbpo_ros.config import leaf
@@ -32,21 +32,13 @@ _LOOK_AT = 256  # held-out clips
 
 
 @dataclass(frozen=True)
-class VideoTraining:
+class VideoTraining(Training):
     """Settings of the training."""
 
-    steps: int = leaf(3000, "Optimiser steps.", low=1)
+    steps: int = other("steps", 3000)
     batch: int = leaf(16, "Clips in a step.", low=1)
-    lr: float = leaf(1e-3, "Highest learning rate.", low=0.0, high=1.0)
-    last_lr: float = leaf(0.05, "Learning rate at the end, as a share of the highest.", low=0.0, high=1.0)
-    warmup: int = leaf(100, "Steps until the highest learning rate.", low=0)
-    weight_decay: float = leaf(1e-4, "Weight decay of AdamW.", low=0.0, high=1.0)
-    clip: float = leaf(1.0, "Greatest norm of the gradient.", low=1e-6)
-    ema: float = leaf(0.995, "Moving average of the weights: share that is kept in a step; 0: none.", low=0.0, high=1.0)
+    last_lr: float = other("last_lr", 0.05)
     precision: str = leaf(BFLOAT16, "What the network computes in.", choices=PRECISIONS)
-    seed: int = leaf(0, "Seed of everything random.", low=0)
-    log_every: int = leaf(100, "Steps between two rows of the curve.", low=1)
-    save_every: int = leaf(500, "Steps between two saved states.", low=1)
 
 
 def train_video(
