@@ -87,7 +87,7 @@ def test_it_goes_on_from_a_parent_with_the_parents_statistics_and_adapters(train
 
 
 def test_an_interrupted_training_goes_on(train: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vla_mbpo_ros.algorithms import bag_chunks
+    from vla_mbpo_ros.algorithms.imitation import bag_chunks
 
     whole = train("--out", str(tmp_path / "whole"), *SMALL, "save_every=5")[1]
     batch, calls = bag_chunks.BagChunks.batch, []
