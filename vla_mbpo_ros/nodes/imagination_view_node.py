@@ -30,7 +30,7 @@ from vla_mbpo_ros.nodes.menu_marker import MenuMarker
 from vla_mbpo_ros.nodes.process import run
 from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.web.source import What
-from vla_mbpo_ros.world_model.queue import Cancelled
+from vla_mbpo_ros.world_model.requests import Cancelled
 
 LATEST, SAMPLES, STILL, CLEAR = "latest", "samples", "still", "clear"  # entries of the menu
 WORK_S = 60.0  # longest wait for pictures to be drawn or compared

@@ -12,7 +12,7 @@ from vla_mbpo_ros.action import Imagine
 from vla_mbpo_ros.errors import GraphError, VlaMbpoError
 from vla_mbpo_ros.nodes.calls import Calls
 from vla_mbpo_ros.nodes.runtime import ManagedNode
-from vla_mbpo_ros.world_model.queue import Cancelled
+from vla_mbpo_ros.world_model.requests import Cancelled
 
 NAME = "world_model/imagine"
 FIND_S = 2.0  # longest wait for the action to be there, and for it to take a request

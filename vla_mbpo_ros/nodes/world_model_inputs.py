@@ -31,7 +31,7 @@ from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.robots import RobotSpec
 from vla_mbpo_ros.schema import ActionChunk, FloatArray, Frame, ImageArray
 from vla_mbpo_ros.world_model.protocol import Scenes, WorldModel
-from vla_mbpo_ros.world_model.queue import Wish
+from vla_mbpo_ros.world_model.requests import Wish
 
 LONGEST_S = 600.0  # limit of any request
 LONGEST_TEXT = 1000  # characters of an instruction

@@ -26,7 +26,8 @@ from vla_mbpo_ros.nodes.world_model_replies import Replies
 from vla_mbpo_ros.srv import Imagine, LoadCheckpoint
 from vla_mbpo_ros.world_model.factory import load_checkpoint, make_world_model, rehearse
 from vla_mbpo_ros.world_model.protocol import WorldModel
-from vla_mbpo_ros.world_model.queue import Cancelled, ImagineQueue, Ticket
+from vla_mbpo_ros.world_model.queue import ImagineQueue
+from vla_mbpo_ros.world_model.requests import Cancelled, Ticket
 
 LOOK_S = 0.05  # how often time limits and cancels are looked at while the model says nothing
 

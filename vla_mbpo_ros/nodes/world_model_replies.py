@@ -18,7 +18,7 @@ from vla_mbpo_ros.nodes.world_model_inputs import Asked
 from vla_mbpo_ros.robots import RobotSpec
 from vla_mbpo_ros.schema import ImageArray
 from vla_mbpo_ros.world_model.protocol import StateSource, WorldModel
-from vla_mbpo_ros.world_model.queue import Step
+from vla_mbpo_ros.world_model.requests import Step
 
 MB = 1_000_000
 _SOURCES = {

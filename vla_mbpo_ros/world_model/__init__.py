@@ -8,7 +8,7 @@
     builders.py    the sequences of dynamics and reward (interleaved view decoding), whole or without parts
     mask.py        who sees whom in it; mask_picture.py draws that
     latents.py     a data set's views as latents, kept on disk
-    queue.py       requests of several clients, put together for one model
+    queue.py       requests of several clients, put together for one model; requests.py: one of them
     commanded.py   the state after a chunk, by its commands
     folder.py      what the folder of every learnt model says of its robot
     factory.py     world models by name

@@ -12,116 +12,18 @@ when a call of several fails, each is tried alone. A request keeps the model tha
 from __future__ import annotations
 
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from threading import Condition, Thread
 
 import numpy as np
 
-from vla_mbpo_ros.errors import ContractError, VlaMbpoError
-from vla_mbpo_ros.schema import FloatArray, ImageArray
-from vla_mbpo_ros.world_model.protocol import Dreams, Scenes, StateSource, WorldModel
+from vla_mbpo_ros.errors import VlaMbpoError
+from vla_mbpo_ros.world_model.protocol import Dreams, Scenes, WorldModel
+from vla_mbpo_ros.world_model.requests import Cancelled, Row, Step, Ticket, Wish, check
 
 _END_S = 0.4  # longest wait for the model at the end; it may be in the middle of a long step
-
-
-class TimeUp(VlaMbpoError):
-    """A request was not done within its limit."""
-
-
-class Cancelled(VlaMbpoError):
-    """Nobody wants the answer any more."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What one asker wants to know."""
-
-    scene: Scenes  # one row
-    chunks: FloatArray  # (C, K, N), one after the other
-    samples: int = 1
-    seed: int = 0
-    time_limit_s: float = 30.0  # from now on, waiting included
-
-
-@dataclass(frozen=True)
-class Step:
-    """One chunk of one sample, imagined."""
-
-    chunk: int
-    sample: int
-    images: ImageArray  # (V, H, W, 3)
-    success: float
-    state: FloatArray  # (N,)
-    source: StateSource
-    elapsed_s: float  # wall time of the model's call, shared with the rows beside it
-
-
-@dataclass
-class _Row:
-    """The next chunk of one sample."""
-
-    ticket: Ticket
-    sample: int
-    chunk: int
-    scene: Scenes
-
-    @property
-    def seed(self) -> int:
-        """The same for the same request, in whatever company it is imagined."""
-        return zlib.crc32(f"{self.ticket.wish.seed} {self.sample} {self.chunk}".encode())
-
-
-@dataclass(eq=False)
-class Ticket:
-    """One request in the queue. `done` says when to ask for the `result`."""
-
-    model: WorldModel
-    wish: Wish
-    news: Callable[[], None]  # called on the worker's thread or on the canceller's, after each change
-    began_s: float = field(default_factory=time.monotonic)
-    steps: list[Step] = field(default_factory=list)  # done so far, in the order of their end
-    error: VlaMbpoError | None = None
-    rows: deque[_Row] = field(default_factory=deque)  # what the model may be given now
-
-    @property
-    def total(self) -> int:
-        return self.wish.samples * len(self.wish.chunks)
-
-    @property
-    def done(self) -> bool:
-        return self.error is not None or len(self.steps) == self.total
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self.began_s
-
-    def result(self) -> list[Step]:
-        """Sample by sample, chunk by chunk; or the error that ended it."""
-        if self.error is not None:
-            raise self.error
-        return sorted(self.steps, key=lambda step: (step.sample, step.chunk))
-
-    def cancel(self) -> None:
-        self.fail(Cancelled(f"Cancelled after {len(self.steps)} of {self.total} steps."))
-
-    def fail(self, error: VlaMbpoError) -> None:
-        """The first end counts."""
-        if not self.done:
-            self.error = error
-            self.news()
-
-    def look_at_the_clock(self) -> None:
-        """End it if its time is up."""
-        if self.elapsed_s > self.wish.time_limit_s:
-            self.fail(
-                TimeUp(
-                    f"{len(self.steps)} of {self.total} steps were imagined in {self.wish.time_limit_s:g} s.",
-                    "Give a longer time_limit_s, or ask for fewer samples or chunks.",
-                )
-            )
 
 
 class ImagineQueue:
@@ -145,7 +47,7 @@ class ImagineQueue:
         """Refused by an error when it does not fit the model or too many wait."""
         check(model, wish)
         ticket = Ticket(model, wish, news)
-        ticket.rows.extend(_Row(ticket, sample, 0, wish.scene) for sample in range(wish.samples))
+        ticket.rows.extend(Row(ticket, sample, 0, wish.scene) for sample in range(wish.samples))
         with self._changed:
             waiting = len(self)
             if self._closed:
@@ -177,7 +79,7 @@ class ImagineQueue:
             self._imagine(rows)
             del rows  # a thread that waits must not keep a model that has been exchanged
 
-    def _next(self) -> list[_Row]:
+    def _next(self) -> list[Row]:
         """Rows for one call; empty at the end."""
         with self._changed:
             while not self._closed:
@@ -188,9 +90,9 @@ class ImagineQueue:
                 self._changed.wait()
         return []
 
-    def _pick(self) -> list[_Row]:
+    def _pick(self) -> list[Row]:
         """One row of each request in turn, until the call is full; the next call begins with another request."""
-        model, rows = self._tickets[0].model, list[_Row]()
+        model, rows = self._tickets[0].model, list[Row]()
         sharing = [ticket for ticket in self._tickets if ticket.model is model]
         while len(rows) < self._max_batch and any(ticket.rows for ticket in sharing):
             for ticket in sharing:
@@ -199,7 +101,7 @@ class ImagineQueue:
         self._tickets.rotate(-1)
         return rows
 
-    def _imagine(self, rows: list[_Row]) -> None:
+    def _imagine(self, rows: list[Row]) -> None:
         tickets = list(dict.fromkeys(row.ticket for row in rows))
 
         def pause() -> None:
@@ -225,14 +127,14 @@ class ImagineQueue:
         for ticket in tickets:
             ticket.news()
 
-    def _keep(self, row: _Row, step: Step, after: Scenes) -> None:
+    def _keep(self, row: Row, step: Step, after: Scenes) -> None:
         ticket = row.ticket
         if not ticket.done:
             ticket.steps.append(step)
             if row.chunk + 1 < len(ticket.wish.chunks):
                 ticket.rows.append(replace(row, chunk=row.chunk + 1, scene=after))
 
-    def _blame(self, tickets: Sequence[Ticket], rows: Sequence[_Row], error: Exception) -> None:
+    def _blame(self, tickets: Sequence[Ticket], rows: Sequence[Row], error: Exception) -> None:
         """Who was alone is the cause; of several each is tried alone."""
         if len(tickets) == 1:
             tickets[0].fail(_ours(error))
@@ -240,24 +142,6 @@ class ImagineQueue:
         for ticket in tickets:
             if not ticket.done:
                 self._imagine([row for row in rows if row.ticket is ticket])
-
-
-def check(model: WorldModel, wish: Wish) -> None:
-    """What one wish must not spoil for those beside it: ContractError unless it has the model's form."""
-    images, chunks = wish.scene.images, wish.chunks
-    if images.shape != (1, len(model.views), *model.size, 3) or images.dtype != np.uint8:
-        raise ContractError(
-            f"The images have the shape {images.shape} and the type {images.dtype}.",
-            f"{model.version} sees uint8 RGB of {', '.join(model.views)}, {model.size[0]} x {model.size[1]} pixels.",
-        )
-    dof = wish.scene.state.shape[1]
-    if chunks.ndim != 3 or len(chunks) < 1 or chunks.shape[1:] != (model.horizon, dof):
-        raise ContractError(
-            f"The chunks have the shape {chunks.shape}.",
-            f"{model.version} imagines chunks of {model.horizon} steps and {dof} joints, one or more.",
-        )
-    if wish.samples < 1:
-        raise ContractError(f"{wish.samples} samples.", "Ask for one or more.")
 
 
 def join(scenes: Sequence[Scenes]) -> Scenes:
@@ -269,7 +153,7 @@ def join(scenes: Sequence[Scenes]) -> Scenes:
     )
 
 
-def _step(row: _Row, dreams: Dreams, index: int, elapsed_s: float) -> Step:
+def _step(row: Row, dreams: Dreams, index: int, elapsed_s: float) -> Step:
     return Step(
         chunk=row.chunk,
         sample=row.sample,

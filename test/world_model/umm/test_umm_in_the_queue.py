@@ -15,7 +15,8 @@ from vla_mbpo_ros.models.autoencoder import Autoencoder, AutoencoderConfig
 from vla_mbpo_ros.robots.tabletop import TABLETOP
 from vla_mbpo_ros.world_model.actions import for_robot
 from vla_mbpo_ros.world_model.protocol import Scenes
-from vla_mbpo_ros.world_model.queue import ImagineQueue, Ticket, TimeUp, Wish
+from vla_mbpo_ros.world_model.queue import ImagineQueue
+from vla_mbpo_ros.world_model.requests import Ticket, TimeUp, Wish
 from vla_mbpo_ros.world_model.umm.model import Around, UmmWorld
 
 HORIZON, SIDE, CHANNELS = 3, 16, 6
