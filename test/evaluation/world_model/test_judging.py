@@ -6,7 +6,7 @@ import numpy as np
 
 from vla_mbpo_ros.evaluation.world_model.dreaming import roll
 from vla_mbpo_ros.evaluation.world_model.held_out import HeldOut
-from vla_mbpo_ros.evaluation.world_model.judging import dream_verdict, judge_truth, verdict
+from vla_mbpo_ros.evaluation.world_model.judging import dream_verdict, ends, judge_truth, last_chunks, verdict
 from vla_mbpo_ros.world_model.protocol import WorldModel
 
 
@@ -44,3 +44,15 @@ def test_moments_after_the_end_are_not_asked_for(held: HeldOut, oracle: WorldMod
     assert found is not None
     assert found["accuracy"]["value"] == 1.0
     assert found["accuracy"]["n"] == int(rolled.live.sum()) < rolled.live.size
+
+
+def test_ends_are_the_last_chunks_that_anybody_asks_about(held: HeldOut, oracle: WorldModel) -> None:
+    journeys, rows = held.journeys, last_chunks(held.journeys)
+    assert journeys.episode[journeys.start[rows]].tolist() == list(range(len(journeys.tasks)))
+    assert journeys.live[rows].all()
+    won = [bool(journeys.success[journeys.episode == index].any()) for index in range(len(journeys.tasks))]
+    assert journeys.success[journeys.start[rows] + 1].tolist() == won
+    assert 0 < sum(won) < len(won)
+    found = ends(oracle, journeys)
+    assert found["truth"]["f1"]["value"] == found["dreams"]["f1"]["value"] == 1.0
+    assert found["dreams"]["hits"] == sum(won)

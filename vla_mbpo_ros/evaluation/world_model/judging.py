@@ -1,7 +1,7 @@
 """What a model says of success: of true pictures, and of its own.
 
 Only moments whose episode was not over when the chunk began: afterwards nobody asks, and a button that was pressed has
-come up again.
+come up again. Few of them are successes; the ends of episodes are: there both answers are about as frequent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from vla_mbpo_ros.evaluation.confusion import Confusion
 from vla_mbpo_ros.evaluation.estimates import estimate
-from vla_mbpo_ros.evaluation.world_model.dreaming import BATCH, Rolled, scenes_at
+from vla_mbpo_ros.evaluation.world_model.dreaming import BATCH, Rolled, one_chunk, scenes_at
 from vla_mbpo_ros.schema import FloatArray
 from vla_mbpo_ros.sim.tabletop import Journeys
 from vla_mbpo_ros.sim.tabletop.vector import BoolArray, IntArray
@@ -45,6 +45,21 @@ def dream_verdict(rolled: Rolled, chunk: int | None = None) -> dict[str, Any] | 
     live = rolled.live[:, columns]
     groups = np.broadcast_to(rolled.episode[:, None], live.shape)
     return verdict(rolled.said[:, columns][live], rolled.done[:, columns][live], groups[live])
+
+
+def last_chunks(journeys: Journeys) -> IntArray:
+    """(E,) of every episode the last chunk that began before it was over."""
+    live = np.flatnonzero(journeys.live)
+    episode = journeys.episode[journeys.start[live]]
+    return np.asarray(live[np.append(episode[1:] != episode[:-1], True)])
+
+
+def ends(model: WorldModel, journeys: Journeys, seed: int = 0) -> dict[str, Any]:
+    """Of the true pictures at the ends of episodes, and of what the model dreams of their last chunks."""
+    rows = last_chunks(journeys)
+    after = journeys.start[rows] + 1
+    on_truth = verdict(judge_truth(model, journeys, rows), journeys.success[after], journeys.episode[after])
+    return {"truth": on_truth, "dreams": dream_verdict(one_chunk(model, journeys, rows, seed))}
 
 
 def _accuracy(sums: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ from vla_mbpo_ros.evaluation.world_model.counterfactual import right_pairs
 from vla_mbpo_ros.evaluation.world_model.dreaming import Rolled, one_chunk, roll, scenes_at, shuffled
 from vla_mbpo_ros.evaluation.world_model.fidelity import fidelity
 from vla_mbpo_ros.evaluation.world_model.held_out import HeldOut
-from vla_mbpo_ros.evaluation.world_model.judging import dream_verdict, judge_truth, verdict
+from vla_mbpo_ros.evaluation.world_model.judging import dream_verdict, ends, judge_truth, verdict
 from vla_mbpo_ros.evaluation.world_model.places import Finder, places
 from vla_mbpo_ros.evaluation.world_model.relative import Readers
 from vla_mbpo_ros.evaluation.world_model.slices import slices
@@ -58,6 +58,8 @@ class Examiner:
         told["shuffled"] = {"fidelity": fidelity(other).to_json()}
         self.say("single chunks")
         told["one_chunk"] = self._one_chunk(model)
+        self.say("ends of episodes")
+        told["ends"] = ends(model, held.journeys, self.seed)
         self.say("opposite chunks")
         told["counterfactual"] = right_pairs(model, held.forks, self.seed)
         self.say("both views of one dream")
@@ -88,9 +90,9 @@ class Examiner:
         rolled = one_chunk(model, held.journeys, held.single, self.seed)
         found = fidelity(rolled, self.lpips)
         every = np.flatnonzero(held.journeys.live)
-        ends = held.journeys.start[every] + 1
+        after = held.journeys.start[every] + 1
         on_truth = verdict(
-            judge_truth(model, held.journeys, every), held.journeys.success[ends], held.journeys.episode[ends]
+            judge_truth(model, held.journeys, every), held.journeys.success[after], held.journeys.episode[after]
         )
         return {
             "fidelity": found.to_json(),

@@ -53,10 +53,12 @@ def to_csv(models: Mapping[str, Numbers]) -> str:
 
 def _first(models: Mapping[str, Numbers], truth: Numbers) -> list[str]:
     head = ["model", *_COLUMNS, "s/chunk", "ACC true", "F1 true", "ACC dreams", "F1 dreams"]
+    head += ["F1 ends true", "F1 ends dreams"]
     said = (
         f"{truth['windows']} windows of {truth['episodes']} held-out episodes, rolled on the model's own dreams; "
         f"in brackets 95 % over episodes. ACC and F1 of single chunks: what the model says of the true picture and of "
-        f"its own dream ({truth['chunks']} chunks, {truth['successes']} of them end in success). s/chunk: one alone."
+        f"its own dream ({truth['chunks']} chunks, {truth['successes']} of them end in success), F1 ends of every "
+        "episode's last one. s/chunk: one alone."
     )
     rows = [[name, *_row(numbers)] for name, numbers in models.items()]
     paper = [[name, *numbers] for name, numbers in PAPER.items()]
@@ -80,6 +82,7 @@ def _row(numbers: Numbers) -> list[str]:
     cells = [_all(found[view][metric]) for view in (HEAD, WRIST) for metric in _METRICS]
     judged = numbers["one_chunk"]["judged"]
     verdicts = [_verdict(judged[of], what) for of in ("truth", "dreams") for what in ("accuracy", "f1")]
+    verdicts += [_verdict(numbers["ends"][of], "f1") for of in ("truth", "dreams")]
     return [*cells, _number(numbers["chunk_s"]), *verdicts]
 
 
