@@ -25,6 +25,8 @@ for seed in 0 1; do
       --seed "$seed" --set evaluate_every=1
   done
 done
+# on starts that no training has looked at
+"$vla_mbpo" policy evaluate "$policy" "$out"/{dream,simulator}_{0,1}/policy "${place[@]}" --json >"$out/fresh.json"
 for seed in 0 1; do # what the dream says of success on episodes of the policy that it has improved
   "$vla_mbpo" reproduce table1 --model "placing=$out/placing/world_model" --policy "$out/dream_$seed/policy" \
     "${place[@]}" --episodes 100 --single 3000 --pairs 20 --out "$out/judged_$seed" --json >"$out/judged_$seed.json"

@@ -18,3 +18,5 @@ run sft policy --demos 2 --trunk "$out/trunk/policy" --set steps=800 batch=96 dr
 for seed in 0 1 2; do
   run "ppo_$seed" policy --algorithm online_ppo --parent "$out/sft/policy" --seed "$seed" --set evaluate_every=4
 done
+# on starts that no training has looked at
+"$vla_mbpo" policy evaluate "$out"/{sft,ppo_0,ppo_1,ppo_2}/policy --json >"$out/fresh.json"
