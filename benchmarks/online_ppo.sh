@@ -7,16 +7,12 @@ set -euo pipefail
 out=${1:?Give a folder for the results.}
 vla_mbpo=${VLA_MBPO:-.venv/bin/vla-mbpo}
 export OMP_NUM_THREADS=1
-
-run() { # NAME arguments of train
-  [[ -e $out/$1/policy ]] || "$vla_mbpo" train "${@:2}" --out "$out/$1" --json | tee "$out/$1.json"
-}
+source "$(dirname "$0")/once.sh"
 
 mkdir -p "$out"
-run trunk trunk
-run sft policy --demos 2 --trunk "$out/trunk/policy" --set steps=800 batch=96 draws=2 frozen_trunk=true
+learn trunk trunk
+learn sft policy --demos 2 --trunk "$out/trunk/policy" --set steps=800 batch=96 draws=2 frozen_trunk=true
 for seed in 0 1 2; do
-  run "ppo_$seed" policy --algorithm online_ppo --parent "$out/sft/policy" --seed "$seed" --set evaluate_every=4
+  learn "ppo_$seed" policy --algorithm online_ppo --parent "$out/sft/policy" --seed "$seed" --set evaluate_every=4
 done
-# on starts that no training has looked at
-"$vla_mbpo" policy evaluate "$out"/{sft,ppo_0,ppo_1,ppo_2}/policy --json >"$out/fresh.json"
+once fresh policy evaluate "$out"/{sft,ppo_0,ppo_1,ppo_2}/policy # on starts that no training looks at

@@ -12,21 +12,18 @@ others=(--task press_red press_blue push_yellow push_purple lift_red lift_green)
 place=(--task place_plate place_bowl)
 before=(--autoencoder "$autoencoder" "${others[@]}" --set steps=2000)
 after=("${place[@]}" --episodes 100 --set steps=1000)
-umm=(judged=16 dreamed=512)
+umm=(--set judged=16 dreamed=512)
 export OMP_NUM_THREADS=1
-
-run() { # NAME arguments of train world-model
-  [[ -e $out/$1.json ]] || { "$vla_mbpo" train world-model "${@:2}" --out "$out/$1" --json >"$out/$1.part" && mv "$out/$1.part" "$out/$1.json"; }
-}
+source "$(dirname "$0")/once.sh"
 
 mkdir -p "$out"
-run before "${before[@]}" "${umm[@]}" arrival.dreams=0
-run before_no_ivd --no-ivd "${before[@]}" "${umm[@]}" arrival.dreams=0
-run before_video --model video "${before[@]}"
-run umm --parent "$out/before/world_model" "${after[@]}" "${umm[@]}"
-run no_ivd --parent "$out/before_no_ivd/world_model" "${after[@]}" "${umm[@]}"
-run no_pt --autoencoder "$autoencoder" "${after[@]}" "${umm[@]}"
-run video --model video --parent "$out/before_video/world_model" "${after[@]}"
+learn before world-model "${before[@]}" "${umm[@]}" arrival.dreams=0
+learn before_no_ivd world-model --no-ivd "${before[@]}" "${umm[@]}" arrival.dreams=0
+learn before_video world-model --model video "${before[@]}"
+learn umm world-model --parent "$out/before/world_model" "${after[@]}" "${umm[@]}"
+learn no_ivd world-model --parent "$out/before_no_ivd/world_model" "${after[@]}" "${umm[@]}"
+learn no_pt world-model --autoencoder "$autoencoder" "${after[@]}" "${umm[@]}"
+learn video world-model --model video --parent "$out/before_video/world_model" "${after[@]}"
 rows=()
 for name in umm no_ivd no_pt video; do rows+=(--model "$name=$out/$name/world_model"); done
-"$vla_mbpo" reproduce table1 "${rows[@]}" "${place[@]}" --episodes 40 --out "$out/table" --json >"$out/table.json"
+once table reproduce table1 "${rows[@]}" "${place[@]}" --episodes 40 --out "$out/table"

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
-from vla_mbpo_ros.algorithms.descent.log import read_log
+from vla_mbpo_ros.algorithms.descent import read_log
 from vla_mbpo_ros.cli import main as cli
 from vla_mbpo_ros.cli import train_world_model
 from vla_mbpo_ros.cli.world_model_settings import settings_of

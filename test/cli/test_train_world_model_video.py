@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
-from vla_mbpo_ros.algorithms.descent.log import read_log
+from vla_mbpo_ros.algorithms.descent import read_log
 from vla_mbpo_ros.cli import main as cli
 from vla_mbpo_ros.config import Config, WorldModelConfig
 from vla_mbpo_ros.robots.settings import resolve
@@ -73,5 +73,17 @@ def test_a_rival_goes_on_from_another(train: Run, tmp_path: Path) -> None:
     pairs = zip(begun.net.parameters(), ended.net.parameters(), strict=True)
     moved = max(float((one - other).abs().max()) for one, other in pairs)
     assert 0.0 < moved < 0.01  # two steps from there, not from a random start
-    changed = ["train", "world-model", "--model", "video", *words, "--set", "network.width=64"]
-    assert cli.main([*changed, "--out", str(tmp_path / "third")]) == 2
+
+
+def test_what_a_parent_brings_is_refused_before_anything_is_played(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "world-model", "--model", "video", "--json", "--out", str(tmp_path / "out"), "--task", "lift_red"]
+    for more, says in (
+        (["--parent", str(tmp_path), "--set", "network.width=64"], "--parent brings them"),
+        (["--parent", str(tmp_path / "nowhere")], "nowhere"),
+        (["--set", "arrival.dreams=0"], "learns no states"),
+    ):
+        assert cli.main([*words, *more]) != 0
+        assert says in json.loads(capsys.readouterr().out)["error"]
+        assert not (tmp_path / "out").exists()

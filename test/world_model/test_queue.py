@@ -14,7 +14,7 @@ from vla_mbpo_ros.errors import ContractError, VlaMbpoError
 from vla_mbpo_ros.schema import FloatArray
 from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, StateSource, go_on
 from vla_mbpo_ros.world_model.queue import ImagineQueue
-from vla_mbpo_ros.world_model.requests import Cancelled, Row, Ticket, TimeUp, Wish
+from vla_mbpo_ros.world_model.requests import Cancelled, NextChunk, Ticket, TimeUp, Wish
 
 VIEWS, SIZE, HORIZON, DOF = ("head", "wrist"), (4, 4), 3, 2
 POISON = 99.0  # an action that the model fails on
@@ -148,7 +148,7 @@ def test_more_requests_than_a_call_has_rows_take_turns(closed_model: Slow) -> No
 
 def seeds_of(ticket: Ticket) -> list[int]:
     """Of its first chunks."""
-    return [Row(ticket, sample, 0, ticket.wish.scene).seed for sample in range(ticket.wish.samples)]
+    return [NextChunk(ticket, sample, 0, ticket.wish.scene).seed for sample in range(ticket.wish.samples)]
 
 
 def test_when_time_is_up_the_asker_hears_at_once_and_the_model_stops(queue: ImagineQueue, closed_model: Slow) -> None:

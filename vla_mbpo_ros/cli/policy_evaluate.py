@@ -15,11 +15,13 @@ from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.evaluation.tabletop_eval import Result
-    from vla_mbpo_ros.sim.tabletop import Pool
 
-FRESH_SEED = 6_500_000  # no training is evaluated there, so nobody has chosen a setting by these starts
+FRESH_SEED = 6_500_000  # no training looks there
 _DOC = "How often policies succeed on the tabletop, all from the same starts; the others beside the first."
-_MORE = "The starts are none that a training looks at: what was chosen by those flatters itself there."
+_MORE = (
+    "The starts are none that a training looks at, for what was chosen by those flatters itself there. Report on these "
+    "and choose by others: --first-seed."
+)
 
 
 def add(names: Any) -> None:
@@ -33,37 +35,30 @@ def add(names: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_mbpo_ros.algorithms.grounds.tabletop import resolve_tasks
     from vla_mbpo_ros.models.need import need
-    from vla_mbpo_ros.sim.tabletop import Pool
 
     need("torch")
+    from vla_mbpo_ros.algorithms.grounds.tabletop import resolve_tasks
+    from vla_mbpo_ros.evaluation.tabletop_eval import compare, evaluate
+    from vla_mbpo_ros.sim.tabletop import Pool
+
     tasks = resolve_tasks(args.task)
     if args.episodes < len(tasks) or args.first_seed < 0 or args.workers < 1:
         cause = f"{args.episodes} episodes of {len(tasks)} tasks from seed {args.first_seed}, {args.workers} workers."
         raise ConfigError(cause, "Give an episode a task, a seed from 0 on, and a worker.")
+    policies = [load_parent(folder) for folder in args.policy]  # what cannot be loaded is said before anybody plays
     rows: list[dict[str, Any]] = []
     with Pool(args.workers) as pool, Bar("policies", len(args.policy), "done", (), quiet=args.json) as bar:
         first: Result | None = None
-        for folder in args.policy:
-            row, result = _evaluated(folder, pool, args, tasks, first)
+        for folder, policy in zip(args.policy, policies, strict=True):
+            result = evaluate(policy, pool, tasks, args.episodes, args.first_seed)
+            gain = vars(compare(first, result)) if first else None
             first = first or result
-            rows.append(row)
+            rows.append({"policy": str(folder), "version": policy.version, "success": result.to_json(), "gain": gain})
             bar.see({"done": len(rows)})
     facts = {"tasks": list(tasks), "episodes": args.episodes, "first_seed": args.first_seed}
     emit(args, {"ok": True, **facts, "policies": rows}, lambda: _show(rows))
     return 0
-
-
-def _evaluated(
-    folder: Path, pool: Pool, args: argparse.Namespace, tasks: tuple[str, ...], first: Result | None
-) -> tuple[dict[str, Any], Result]:
-    from vla_mbpo_ros.evaluation.tabletop_eval import compare, evaluate
-
-    policy = load_parent(folder)
-    result = evaluate(policy, pool, tasks, args.episodes, args.first_seed)
-    gain = vars(compare(first, result)) if first else None
-    return {"policy": str(folder), "version": policy.version, "success": result.to_json(), "gain": gain}, result
 
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:

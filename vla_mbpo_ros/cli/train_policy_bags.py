@@ -33,8 +33,7 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _learn(args: argparse.Namespace, cfg: BcConfig, team: Team) -> dict[str, Any]:
-    from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.descent import CURVE, read_log
     from vla_mbpo_ros.algorithms.imitation.bag_chunks import BagChunks
     from vla_mbpo_ros.algorithms.imitation.bc import lineage_config, train_bc
     from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy

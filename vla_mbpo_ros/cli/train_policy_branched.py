@@ -27,8 +27,7 @@ def learn(
     args: argparse.Namespace, pool: Pool, tasks: Sequence[str]
 ) -> tuple[FlowPolicy, Result, dict[str, Any], dict[str, Any]]:
     """The policy, its success before, what its lineage says, what it cost."""
-    from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.descent import CURVE, read_log
     from vla_mbpo_ros.algorithms.grounds.tabletop import FLOW
     from vla_mbpo_ros.algorithms.trial.branched_ppo import BranchedPpoConfig, train_branched_ppo
     from vla_mbpo_ros.config_io import nested

@@ -108,8 +108,7 @@ def _check_starts(args: argparse.Namespace) -> None:
 
 
 def _online_ppo(args: argparse.Namespace, pool: Pool, tasks: Sequence[str]) -> _Learnt:
-    from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.descent import CURVE, read_log
     from vla_mbpo_ros.algorithms.grounds.tabletop import FLOW
     from vla_mbpo_ros.algorithms.trial.online_ppo import OnlinePpoConfig, lineage_config, train_online_ppo
     from vla_mbpo_ros.evaluation.tabletop_eval import evaluate

@@ -50,8 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
-    from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.descent import CURVE, read_log
     from vla_mbpo_ros.algorithms.grounds.tabletop import make_policy_for, resolve_tasks
     from vla_mbpo_ros.algorithms.imitation.trunk import TrunkTraining, lineage_config, train_trunk
     from vla_mbpo_ros.policy.checkpoint import Lineage, save_policy

@@ -55,8 +55,7 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _learn(args: argparse.Namespace, settings: Settings, ground: _Ground, team: Team) -> dict[str, Any]:
-    from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.descent import CURVE, read_log
     from vla_mbpo_ros.algorithms.world_model.umm import train_world_model
     from vla_mbpo_ros.evaluation.world_model.preview import Previews
     from vla_mbpo_ros.world_model.umm.checkpoint import save_world

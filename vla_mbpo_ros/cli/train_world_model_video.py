@@ -14,6 +14,7 @@ from vla_mbpo_ros.cli.train_view import Bar
 from vla_mbpo_ros.cli.train_world_model import WORLD
 from vla_mbpo_ros.cli.train_world_model_umm import autoencoder_for, played_journeys
 from vla_mbpo_ros.cli.world_model_settings import refuse_changes_of_a_parent, split_changes
+from vla_mbpo_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from vla_mbpo_ros.algorithms.world_model.footage import Footage
@@ -30,14 +31,28 @@ def train(args: argparse.Namespace) -> dict[str, Any] | None:
 
     trees, tasks = split_changes(args), resolve_tasks(args.task)
     cfg = update(VideoTraining(seed=args.seed), trees[""], "--set")
+    parent = _parent(args, trees)
     journeys, held_out = played_journeys(args, tasks)
-    world = _world(args, trees, (journeys, held_out))
+    world = parent or _fresh(args, trees, (journeys, held_out))
     facts = {"robot": TABLETOP.name, "tasks": list(tasks), "episodes": len(journeys.tasks)}
     return {**_learn(args, cfg, world, (journeys, held_out)), **facts}
 
 
-def _world(args: argparse.Namespace, trees: Mapping[str, Any], played: tuple[Journeys, Journeys]) -> VideoWorld:
-    """With a network of random weights, or a parent's."""
+def _parent(args: argparse.Namespace, trees: Mapping[str, Any]) -> VideoWorld | None:
+    """What cannot be is refused before episodes are played."""
+    from vla_mbpo_ros.robots.tabletop import TABLETOP
+    from vla_mbpo_ros.world_model.rivals.video.checkpoint import load_video
+
+    if trees["arrival"]:
+        raise ConfigError("video learns no states: it says the last command.", "Leave arrival.… out.")
+    if args.parent is None:
+        return None
+    refuse_changes_of_a_parent(trees)
+    return load_video(args.parent, TABLETOP)
+
+
+def _fresh(args: argparse.Namespace, trees: Mapping[str, Any], played: tuple[Journeys, Journeys]) -> VideoWorld:
+    """With a network of random weights."""
     from vla_mbpo_ros.algorithms.world_model.autoencoder import AutoencoderTraining
     from vla_mbpo_ros.algorithms.world_model.video import fresh_net
     from vla_mbpo_ros.config_io import update
@@ -45,13 +60,9 @@ def _world(args: argparse.Namespace, trees: Mapping[str, Any], played: tuple[Jou
     from vla_mbpo_ros.models.pictures import ArrayPictures
     from vla_mbpo_ros.robots.tabletop import TABLETOP
     from vla_mbpo_ros.world_model.actions import for_robot
-    from vla_mbpo_ros.world_model.rivals.video.checkpoint import load_video
     from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig
     from vla_mbpo_ros.world_model.rivals.video.model import Setting, VideoWorld
 
-    if args.parent is not None:
-        refuse_changes_of_a_parent(trees)
-        return load_video(args.parent, TABLETOP)
     network = update(VideoConfig(), trees["network"], "--set")
     network = replace(network, views=len(TABLETOP.cameras), horizon=played[0].horizon, dof=TABLETOP.dof)
     pixels = update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set")
@@ -64,8 +75,7 @@ def _world(args: argparse.Namespace, trees: Mapping[str, Any], played: tuple[Jou
 def _learn(
     args: argparse.Namespace, cfg: VideoTraining, world: VideoWorld, played: tuple[Journeys, Journeys]
 ) -> dict[str, Any]:
-    from vla_mbpo_ros.algorithms.descent import CURVE
-    from vla_mbpo_ros.algorithms.descent.log import read_log
+    from vla_mbpo_ros.algorithms.descent import CURVE, read_log
     from vla_mbpo_ros.algorithms.world_model.video import train_video
     from vla_mbpo_ros.world_model.rivals.video.checkpoint import save_video
 

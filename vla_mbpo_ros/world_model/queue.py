@@ -21,7 +21,7 @@ import numpy as np
 
 from vla_mbpo_ros.errors import VlaMbpoError
 from vla_mbpo_ros.world_model.protocol import Dreams, Scenes, WorldModel
-from vla_mbpo_ros.world_model.requests import Cancelled, Row, Step, Ticket, Wish, check
+from vla_mbpo_ros.world_model.requests import Cancelled, NextChunk, Step, Ticket, Wish, check
 
 _END_S = 0.4  # longest wait for the model at the end; it may be in the middle of a long step
 
@@ -47,7 +47,7 @@ class ImagineQueue:
         """Refused by an error when it does not fit the model or too many wait."""
         check(model, wish)
         ticket = Ticket(model, wish, news)
-        ticket.rows.extend(Row(ticket, sample, 0, wish.scene) for sample in range(wish.samples))
+        ticket.rows.extend(NextChunk(ticket, sample, 0, wish.scene) for sample in range(wish.samples))
         with self._changed:
             waiting = len(self)
             if self._closed:
@@ -79,7 +79,7 @@ class ImagineQueue:
             self._imagine(rows)
             del rows  # a thread that waits must not keep a model that has been exchanged
 
-    def _next(self) -> list[Row]:
+    def _next(self) -> list[NextChunk]:
         """Rows for one call; empty at the end."""
         with self._changed:
             while not self._closed:
@@ -90,9 +90,9 @@ class ImagineQueue:
                 self._changed.wait()
         return []
 
-    def _pick(self) -> list[Row]:
+    def _pick(self) -> list[NextChunk]:
         """One row of each request in turn, until the call is full; the next call begins with another request."""
-        model, rows = self._tickets[0].model, list[Row]()
+        model, rows = self._tickets[0].model, list[NextChunk]()
         sharing = [ticket for ticket in self._tickets if ticket.model is model]
         while len(rows) < self._max_batch and any(ticket.rows for ticket in sharing):
             for ticket in sharing:
@@ -101,7 +101,7 @@ class ImagineQueue:
         self._tickets.rotate(-1)
         return rows
 
-    def _imagine(self, rows: list[Row]) -> None:
+    def _imagine(self, rows: list[NextChunk]) -> None:
         tickets = list(dict.fromkeys(row.ticket for row in rows))
 
         def pause() -> None:
@@ -127,14 +127,14 @@ class ImagineQueue:
         for ticket in tickets:
             ticket.news()
 
-    def _keep(self, row: Row, step: Step, after: Scenes) -> None:
+    def _keep(self, row: NextChunk, step: Step, after: Scenes) -> None:
         ticket = row.ticket
         if not ticket.done:
             ticket.steps.append(step)
             if row.chunk + 1 < len(ticket.wish.chunks):
                 ticket.rows.append(replace(row, chunk=row.chunk + 1, scene=after))
 
-    def _blame(self, tickets: Sequence[Ticket], rows: Sequence[Row], error: Exception) -> None:
+    def _blame(self, tickets: Sequence[Ticket], rows: Sequence[NextChunk], error: Exception) -> None:
         """Who was alone is the cause; of several each is tried alone."""
         if len(tickets) == 1:
             tickets[0].fail(_ours(error))
@@ -153,7 +153,7 @@ def join(scenes: Sequence[Scenes]) -> Scenes:
     )
 
 
-def _step(row: Row, dreams: Dreams, index: int, elapsed_s: float) -> Step:
+def _step(row: NextChunk, dreams: Dreams, index: int, elapsed_s: float) -> Step:
     return Step(
         chunk=row.chunk,
         sample=row.sample,

@@ -1,6 +1,6 @@
 """One who asks a world model: the wish, and the ticket that says how far it is.
 
-Wish ──check──> Ticket, with a Row for the next chunk of each sample ──model──> Steps ──> result
+Wish ──check──> Ticket, with a NextChunk for the next chunk of each sample ──model──> Steps ──> result
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Step:
 
 
 @dataclass
-class Row:
+class NextChunk:
     """The next chunk of one sample."""
 
     ticket: Ticket
@@ -75,7 +75,7 @@ class Ticket:
     began_s: float = field(default_factory=time.monotonic)
     steps: list[Step] = field(default_factory=list)  # done so far, in the order of their end
     error: VlaMbpoError | None = None
-    rows: deque[Row] = field(default_factory=deque)  # what the model may be given now
+    rows: deque[NextChunk] = field(default_factory=deque)  # what the model may be given now
 
     @property
     def total(self) -> int:

@@ -14,8 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("safetensors", reason="safetensors is not installed")
 
-from vla_mbpo_ros.algorithms.descent import learning_rate  # noqa: E402
-from vla_mbpo_ros.algorithms.descent.log import read_log  # noqa: E402
+from vla_mbpo_ros.algorithms.descent import learning_rate, read_log  # noqa: E402
 from vla_mbpo_ros.algorithms.imitation.bc import train_bc  # noqa: E402 (after the checks)
 from vla_mbpo_ros.algorithms.imitation.bc_config import BcConfig  # noqa: E402
 from vla_mbpo_ros.algorithms.imitation.chunks import DemonstrationChunks, normalisation_of  # noqa: E402

@@ -16,7 +16,7 @@ if not torch.distributed.is_available():
 
 from safetensors.torch import load_file  # noqa: E402 (after the checks)
 
-from vla_mbpo_ros.algorithms.descent.log import read_log  # noqa: E402
+from vla_mbpo_ros.algorithms.descent import read_log  # noqa: E402
 from vla_mbpo_ros.algorithms.imitation.bc import train_bc  # noqa: E402
 from vla_mbpo_ros.errors import ConfigError  # noqa: E402
 from vla_mbpo_ros.models.distributed import ALONE, Team, blocks_of  # noqa: E402

@@ -14,8 +14,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 import torch
 
-from vla_mbpo_ros.algorithms.descent import CURVE
-from vla_mbpo_ros.algorithms.descent.log import read_log
+from vla_mbpo_ros.algorithms.descent import CURVE, read_log
 from vla_mbpo_ros.algorithms.grounds.tabletop import copy_trunk, make_policy_for
 from vla_mbpo_ros.algorithms.imitation.trunk import SCALE_M, TrunkTraining, train_trunk, ways
 from vla_mbpo_ros.errors import ContractError

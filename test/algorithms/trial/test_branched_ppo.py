@@ -14,8 +14,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 import torch
 
-from vla_mbpo_ros.algorithms.descent import CURVE
-from vla_mbpo_ros.algorithms.descent.log import read_log
+from vla_mbpo_ros.algorithms.descent import CURVE, read_log
 from vla_mbpo_ros.algorithms.trial.branch_starts import fit_value, moments_of, returns_of, starts_of
 from vla_mbpo_ros.algorithms.trial.branched_ppo import BranchedPpoConfig, train_branched_ppo
 from vla_mbpo_ros.errors import ConfigError, ContractError

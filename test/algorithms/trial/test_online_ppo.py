@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from vla_mbpo_ros.algorithms.descent.log import read_log  # noqa: E402 (after the check)
+from vla_mbpo_ros.algorithms.descent import read_log  # noqa: E402 (after the check)
 from vla_mbpo_ros.algorithms.grounds.tabletop import TabletopGround, resolve_tasks  # noqa: E402
 from vla_mbpo_ros.algorithms.trial.online_ppo import OnlinePpoConfig, _Trainer, train_online_ppo  # noqa: E402
 from vla_mbpo_ros.errors import ConfigError, UnknownName  # noqa: E402

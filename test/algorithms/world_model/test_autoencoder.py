@@ -8,8 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from vla_mbpo_ros.algorithms.descent import CURVE  # noqa: E402
-from vla_mbpo_ros.algorithms.descent.log import read_log  # noqa: E402
+from vla_mbpo_ros.algorithms.descent import CURVE, read_log  # noqa: E402
 from vla_mbpo_ros.algorithms.world_model.autoencoder import (  # noqa: E402 (after the check for torch)
     AutoencoderTraining,
     held_out_psnr,

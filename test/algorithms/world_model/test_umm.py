@@ -14,8 +14,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 import torch
 
-from vla_mbpo_ros.algorithms.descent import CURVE
-from vla_mbpo_ros.algorithms.descent.log import read_log
+from vla_mbpo_ros.algorithms.descent import CURVE, read_log
 from vla_mbpo_ros.algorithms.world_model.dream_data import JourneyDreams
 from vla_mbpo_ros.algorithms.world_model.umm import train_world_model
 from vla_mbpo_ros.algorithms.world_model.umm_config import WorldModelTraining

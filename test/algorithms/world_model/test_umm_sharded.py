@@ -15,7 +15,7 @@ if not torch.distributed.is_available():
 
 from safetensors.torch import load_file  # noqa: E402 (after the checks)
 
-from vla_mbpo_ros.algorithms.descent.log import read_log  # noqa: E402
+from vla_mbpo_ros.algorithms.descent import read_log  # noqa: E402
 from vla_mbpo_ros.robots.tabletop import TABLETOP  # noqa: E402
 from vla_mbpo_ros.world_model.umm.checkpoint import load_world  # noqa: E402
 

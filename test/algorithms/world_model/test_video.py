@@ -10,8 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from vla_mbpo_ros.algorithms.descent import CURVE  # noqa: E402 (after the check for torch)
-from vla_mbpo_ros.algorithms.descent.log import read_log  # noqa: E402
+from vla_mbpo_ros.algorithms.descent import CURVE, read_log  # noqa: E402 (after the check for torch)
 from vla_mbpo_ros.algorithms.world_model.footage import Footage, make_footage  # noqa: E402
 from vla_mbpo_ros.algorithms.world_model.video import VideoTraining, fresh_net, held_out_loss, train_video  # noqa: E402
 from vla_mbpo_ros.errors import ConfigError, ContractError  # noqa: E402

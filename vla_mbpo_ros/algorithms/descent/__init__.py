@@ -12,26 +12,33 @@ with the same number of threads. With several processes (`models/distributed.py`
 sharded; what is saved is whole.
 """
 
-from vla_mbpo_ros.algorithms.descent.loop import CURVE, TRAINING, Trainer, descend
+from vla_mbpo_ros.algorithms.descent.log import Log, Watch, read_log
+from vla_mbpo_ros.algorithms.descent.loop import CURVE, descend
 from vla_mbpo_ros.algorithms.descent.rows import Epochs, evenly
-from vla_mbpo_ros.algorithms.descent.settings import BFLOAT16, FLOAT32, PRECISIONS, Descending, Pace, Training, other
-from vla_mbpo_ros.algorithms.descent.weights import Descent, follow, learning_rate
+from vla_mbpo_ros.algorithms.descent.settings import (
+    BFLOAT16,
+    FLOAT32,
+    PRECISIONS,
+    DescentSettings,
+    TrainingSettings,
+    with_default,
+)
+from vla_mbpo_ros.algorithms.descent.weights import Descent, learning_rate
 
 __all__ = [
     "BFLOAT16",
     "CURVE",
     "FLOAT32",
     "PRECISIONS",
-    "TRAINING",
-    "Descending",
     "Descent",
+    "DescentSettings",
     "Epochs",
-    "Pace",
-    "Trainer",
-    "Training",
+    "Log",
+    "TrainingSettings",
+    "Watch",
     "descend",
     "evenly",
-    "follow",
     "learning_rate",
-    "other",
+    "read_log",
+    "with_default",
 ]

@@ -8,9 +8,19 @@ from typing import Protocol
 
 from vla_mbpo_ros.algorithms.descent.log import Log, Watch
 from vla_mbpo_ros.algorithms.descent.saved import has_training
-from vla_mbpo_ros.algorithms.descent.settings import Pace
 
 TRAINING, CURVE = "training", "curve.csv"
+
+
+class Pace(Protocol):
+    """How long a training goes on, and how often it says and saves something."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def log_every(self) -> int: ...
+    @property
+    def save_every(self) -> int: ...
 
 
 class Trainer(Protocol):

@@ -1,9 +1,9 @@
-"""Settings that every training by gradient descent has; each has its own defaults (`other`) and more of its own."""
+"""Settings that every training by gradient descent has. Each has defaults (`with_default`) and more of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any
 
 from vla_mbpo_ros.config import leaf
 
@@ -12,7 +12,7 @@ PRECISIONS = (FLOAT32, BFLOAT16)
 
 
 @dataclass(frozen=True)
-class Descending:
+class DescentSettings:
     """Settings of a descent."""
 
     steps: int = leaf(4000, "Optimiser steps.", low=1)
@@ -26,7 +26,7 @@ class Descending:
 
 
 @dataclass(frozen=True)
-class Training(Descending):
+class TrainingSettings(DescentSettings):
     """Settings of a descent that is watched and can be interrupted."""
 
     seed: int = leaf(0, "Seed of everything random.", low=0)
@@ -34,18 +34,7 @@ class Training(Descending):
     save_every: int = leaf(500, "Steps between two saved states.", low=1)
 
 
-def other(name: str, default: Any) -> Any:
+def with_default(name: str, default: Any) -> Any:
     """The setting of that name with another default, for a class that inherits it."""
-    metadata = next(each.metadata for each in fields(Training) if each.name == name)
+    metadata = next(each.metadata for each in fields(TrainingSettings) if each.name == name)
     return field(default=default, metadata=metadata)
-
-
-class Pace(Protocol):
-    """How long a training goes on, and how often it says and saves something."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def log_every(self) -> int: ...
-    @property
-    def save_every(self) -> int: ...

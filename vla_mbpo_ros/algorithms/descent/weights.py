@@ -20,7 +20,7 @@ from vla_mbpo_ros.algorithms.descent.saved import (
     restore_optimiser,
     write_training,
 )
-from vla_mbpo_ros.algorithms.descent.settings import Descending
+from vla_mbpo_ros.algorithms.descent.settings import DescentSettings
 from vla_mbpo_ros.errors import NotFinite
 from vla_mbpo_ros.models.distributed import ALONE, Team, cut_like, whole
 
@@ -28,7 +28,9 @@ from vla_mbpo_ros.models.distributed import ALONE, Team, cut_like, whole
 class Descent:
     """The weights of a module on their way down: those that ask for a gradient, of all of it or of one part."""
 
-    def __init__(self, module: nn.Module, cfg: Descending, team: Team = ALONE, part: nn.Module | None = None) -> None:
+    def __init__(
+        self, module: nn.Module, cfg: DescentSettings, team: Team = ALONE, part: nn.Module | None = None
+    ) -> None:
         self.cfg, self.step, self._module, self._team = cfg, 0, module, team
         self._learning = [parameter for parameter in (part or module).parameters() if parameter.requires_grad]
         self._optimiser = torch.optim.AdamW(self._learning, lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
@@ -123,7 +125,7 @@ def _like(pattern: Tensor, value: Tensor) -> Tensor:
     return cut if cut is not value else torch.empty_like(pattern, requires_grad=False).copy_(value)
 
 
-def learning_rate(step: int, cfg: Descending) -> float:
+def learning_rate(step: int, cfg: DescentSettings) -> float:
     """Up in a line, then down along half a cosine."""
     if step < cfg.warmup:
         return cfg.lr * (step + 1) / cfg.warmup

@@ -1,4 +1,4 @@
-"""The first policy: from demonstrations, recorded or an expert's.
+"""A policy from demonstrations, recorded or an expert's.
 
 trunk.py        what a small policy sees and reads, learnt before it acts
 bc.py           behaviour cloning with flow matching (SFT); bc_config.py: its settings

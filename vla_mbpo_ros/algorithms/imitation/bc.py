@@ -22,8 +22,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend, evenly
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, Watch, descend, evenly
 from vla_mbpo_ros.algorithms.imitation.bc_config import BcConfig
 from vla_mbpo_ros.algorithms.imitation.chunks import Batch, ChunkData, IntArray
 from vla_mbpo_ros.config_io import nested

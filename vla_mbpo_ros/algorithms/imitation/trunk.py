@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
-from vla_mbpo_ros.algorithms.descent import Descent, Epochs, Training, descend, evenly, other
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, TrainingSettings, Watch, descend, evenly, with_default
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError
@@ -44,11 +43,11 @@ _NUMBERS = 8  # 3 ways to what is touched, 3 to the target, 2 of the yaw
 
 
 @dataclass(frozen=True)
-class TrunkTraining(Training):
+class TrunkTraining(TrainingSettings):
     """Settings of the training of what sees and reads."""
 
     batch: int = leaf(96, "Rows in a step.", low=1)
-    ema: float = other("ema", 0.998)
+    ema: float = with_default("ema", 0.998)
     held_out: float = leaf(0.05, "Share of the episodes that nobody learns from.", low=0.0, high=0.9)
 
 

@@ -23,8 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vla_mbpo_ros.algorithms.descent import descend
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import Watch, descend
 from vla_mbpo_ros.algorithms.descent.saved import module_tensors, read_training, restore_module, write_training
 from vla_mbpo_ros.algorithms.trial.branch_starts import ValueFit, fit_value, starts_in
 from vla_mbpo_ros.algorithms.trial.rounds import (

@@ -37,8 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vla_mbpo_ros.algorithms.descent import descend
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import Watch, descend
 from vla_mbpo_ros.algorithms.descent.saved import read_training, write_training
 from vla_mbpo_ros.algorithms.grounds.tabletop import TabletopGround
 from vla_mbpo_ros.algorithms.trial.rounds import (

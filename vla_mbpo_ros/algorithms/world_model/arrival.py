@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vla_mbpo_ros.algorithms.descent import Descending, Descent, evenly, other
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import Descent, DescentSettings, Watch, evenly, with_default
 from vla_mbpo_ros.algorithms.world_model.dream_data import DreamData, IntArray, Moves, dream_of
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.models.randomness import mix
@@ -29,13 +28,13 @@ _CALIBRATE_ON, _TEST_ON = 4096, 512  # rows
 
 
 @dataclass(frozen=True)
-class ArrivalTraining(Descending):
+class ArrivalTraining(DescentSettings):
     """Settings of the training."""
 
     batch: int = leaf(256, "Chunks in a step.", low=2)
     dreams: int = leaf(3072, "Dreams to learn from beside true pictures; 0: the last command says the state.", low=0)
-    warmup: int = other("warmup", 50)
-    weight_decay: float = other("weight_decay", 0.01)
+    warmup: int = with_default("warmup", 50)
+    weight_decay: float = with_default("weight_decay", 0.01)
 
 
 def fit_arrival(

@@ -1,4 +1,4 @@
-"""Training of the small autoencoder: pictures to a few numbers and back.
+"""TrainingSettings of the small autoencoder: pictures to a few numbers and back.
 
     pictures of a step = the next `batch` of a shuffled epoch over all views        keyed by (seed, epoch)
     z                  = encode(x) + noise · eps                                    keyed by (seed, step)
@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vla_mbpo_ros.algorithms.descent import Descent, Epochs, Training, descend, evenly, other
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import Descent, Epochs, TrainingSettings, Watch, descend, evenly, with_default
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
 from vla_mbpo_ros.errors import ContractError
@@ -38,13 +37,13 @@ _LEAST = 0.0625  # mean squared error in steps of 256; less counts as that, for 
 
 
 @dataclass(frozen=True)
-class AutoencoderTraining(Training):
+class AutoencoderTraining(TrainingSettings):
     """Settings of the training."""
 
     size: int = leaf(64, "Side of a picture.", unit="pixel", low=8)
     batch: int = leaf(64, "Pictures in a step, of all views.", low=1)
-    lr: float = other("lr", 3e-3)
-    warmup: int = other("warmup", 50)
+    lr: float = with_default("lr", 3e-3)
+    warmup: int = with_default("warmup", 50)
     mse: float = leaf(2.0, "Weight of the squared error beside the absolute one.", low=0.0)
     rare: float = leaf(4.0, "How much more a pixel counts that its view seldom shows.", low=0.0)
     noise: float = leaf(0.1, "Deviation of the noise on latents.", low=0.0)

@@ -27,8 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, descend, evenly
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, Descent, Epochs, Watch, descend, evenly
 from vla_mbpo_ros.algorithms.world_model.dream_data import DreamData, IntArray, Judged, Moves, dream_of
 from vla_mbpo_ros.algorithms.world_model.umm_config import WorldModelTraining
 from vla_mbpo_ros.algorithms.world_model.umm_lesson import Lesson, joined, rewards_of, weights_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, Training, other
+from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, TrainingSettings, with_default
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.world_model.builders import DropOut
 
@@ -12,20 +12,20 @@ NOTHING_LEFT_OUT = DropOut(text=0.0, latent=0.0, vit=0.0)  # where nothing is gu
 
 
 @dataclass(frozen=True)
-class WorldModelTraining(Training):
+class WorldModelTraining(TrainingSettings):
     """Settings of the training; the defaults are the tabletop's and the small model's."""
 
-    steps: int = other("steps", 6000)
+    steps: int = with_default("steps", 6000)
     batch: int = leaf(16, "Chunks in a step.", low=1)
     draws: int = leaf(
         3, "Draws of noise and time for each view: what is seen now is read once for all.", low=1, high=64
     )
     judged: int = leaf(32, "Judged moments in a step.", low=0)
     parts: int = leaf(1, "Parts of a step that go through the network one after the other.", low=1)
-    lr: float = other("lr", 2e-3)
-    warmup: int = other("warmup", 200)
-    weight_decay: float = other("weight_decay", 0.01)
-    ema: float = other("ema", 0.998)
+    lr: float = with_default("lr", 2e-3)
+    warmup: int = with_default("warmup", 200)
+    weight_decay: float = with_default("weight_decay", 0.01)
+    ema: float = with_default("ema", 0.998)
     precision: str = leaf(BFLOAT16, "What the network computes in.", choices=PRECISIONS)
     changed: float = leaf(3.0, "How much more a token counts that changes most, beside one that stays.", low=0.0)
     done_share: float = leaf(

@@ -41,6 +41,7 @@ def weights_of(rows: Rows, moves: Moves, changed: float) -> dict[int, Tensor]:
 
 
 def rewards_of(world: UmmWorld, judged: Judged, weight: FloatArray | None = None) -> Rewards:
+    """Questions about these views, with their answers."""
     words, device = world.around.vocabulary, world.net.device
     blocks = assemble.reward_blocks(world.shape, words, judged.instructions)
     rows = assemble.branches(blocks, words, (Context.ALL,), device)
@@ -50,6 +51,7 @@ def rewards_of(world: UmmWorld, judged: Judged, weight: FloatArray | None = None
 
 
 def joined(groups: list[Judged]) -> Judged:
+    """True moments, then dreamt ones."""
     if len(groups) == 1:
         return groups[0]
     latents = torch.cat([group.views.latents for group in groups])

@@ -1,11 +1,11 @@
-"""Training of the video rival: all frames of a chunk, from its first one and its commands.
+"""TrainingSettings of the video rival: all frames of a chunk, from its first one and its commands.
 
     clips of a step = the next `batch` of a shuffled epoch over all chunks      keyed by (seed, epoch)
     eps, t          = noise and flow time                                       keyed by (seed, step)
     loss            = mean squared error of the velocity (`rivals/video/losses.py`)
     step            : gradient clipped, AdamW, warm-up then cosine; what is kept is the moving average
 
-All chance is keyed (`descent.py`): an interrupted training goes on bit for bit.
+All chance is keyed (`descent/`): an interrupted training goes on bit for bit.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vla_mbpo_ros.algorithms.descent import BFLOAT16, PRECISIONS, Descent, Epochs, Training, descend, evenly, other
-from vla_mbpo_ros.algorithms.descent.log import Watch
+from vla_mbpo_ros.algorithms.descent import (
+    BFLOAT16,
+    PRECISIONS,
+    Descent,
+    Epochs,
+    TrainingSettings,
+    Watch,
+    descend,
+    evenly,
+    with_default,
+)
 from vla_mbpo_ros.algorithms.world_model.footage import Footage
 from vla_mbpo_ros.config import leaf
 from vla_mbpo_ros.config_io import nested
@@ -32,12 +41,12 @@ _LOOK_AT = 256  # held-out clips
 
 
 @dataclass(frozen=True)
-class VideoTraining(Training):
+class VideoTraining(TrainingSettings):
     """Settings of the training."""
 
-    steps: int = other("steps", 3000)
+    steps: int = with_default("steps", 3000)
     batch: int = leaf(16, "Clips in a step.", low=1)
-    last_lr: float = other("last_lr", 0.05)
+    last_lr: float = with_default("last_lr", 0.05)
     precision: str = leaf(BFLOAT16, "What the network computes in.", choices=PRECISIONS)
 
 

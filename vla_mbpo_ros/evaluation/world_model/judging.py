@@ -1,7 +1,7 @@
 """What a model says of success: of true pictures, and of its own.
 
 Only moments whose episode was not over when the chunk began: afterwards nobody asks, and a button that was pressed has
-come up again. Few of them are successes; the ends of episodes are: there both answers are about as frequent.
+come up again. Few of them are successes; of the ends of episodes a third to a half is.
 """
 
 from __future__ import annotations
@@ -23,9 +23,15 @@ THRESHOLD = 0.5  # "done" from this probability on
 
 def judge_truth(model: WorldModel, journeys: Journeys, rows: IntArray) -> FloatArray:
     """(n,) probability of success in the true pictures after these chunks (n,)."""
-    ends = journeys.start[rows] + 1
-    parts = [model.judge(scenes_at(journeys, ends[first : first + BATCH])) for first in range(0, len(ends), BATCH)]
+    after = journeys.start[rows] + 1
+    parts = [model.judge(scenes_at(journeys, after[first : first + BATCH])) for first in range(0, len(after), BATCH)]
     return np.concatenate(parts)
+
+
+def truth_verdict(model: WorldModel, journeys: Journeys, rows: IntArray) -> dict[str, Any] | None:
+    """Of the true pictures after these chunks (n,)."""
+    after = journeys.start[rows] + 1
+    return verdict(judge_truth(model, journeys, rows), journeys.success[after], journeys.episode[after])
 
 
 def verdict(said: FloatArray, done: BoolArray, groups: IntArray) -> dict[str, Any] | None:
@@ -55,11 +61,10 @@ def last_chunks(journeys: Journeys) -> IntArray:
 
 
 def ends(model: WorldModel, journeys: Journeys, seed: int = 0) -> dict[str, Any]:
-    """Of the true pictures at the ends of episodes, and of what the model dreams of their last chunks."""
+    """What it says of the true pictures at the ends of episodes, and of its own dreams of their last chunks."""
     rows = last_chunks(journeys)
-    after = journeys.start[rows] + 1
-    on_truth = verdict(judge_truth(model, journeys, rows), journeys.success[after], journeys.episode[after])
-    return {"truth": on_truth, "dreams": dream_verdict(one_chunk(model, journeys, rows, seed))}
+    dreams = dream_verdict(one_chunk(model, journeys, rows, seed))
+    return {"truth": truth_verdict(model, journeys, rows), "dreams": dreams}
 
 
 def _accuracy(sums: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ from vla_mbpo_ros.evaluation.world_model.counterfactual import right_pairs
 from vla_mbpo_ros.evaluation.world_model.dreaming import Rolled, one_chunk, roll, scenes_at, shuffled
 from vla_mbpo_ros.evaluation.world_model.fidelity import fidelity
 from vla_mbpo_ros.evaluation.world_model.held_out import HeldOut
-from vla_mbpo_ros.evaluation.world_model.judging import dream_verdict, ends, judge_truth, verdict
+from vla_mbpo_ros.evaluation.world_model.judging import dream_verdict, ends, truth_verdict
 from vla_mbpo_ros.evaluation.world_model.places import Finder, places
 from vla_mbpo_ros.evaluation.world_model.relative import Readers
 from vla_mbpo_ros.evaluation.world_model.slices import slices
@@ -90,15 +90,11 @@ class Examiner:
         rolled = one_chunk(model, held.journeys, held.single, self.seed)
         found = fidelity(rolled, self.lpips)
         every = np.flatnonzero(held.journeys.live)
-        after = held.journeys.start[every] + 1
-        on_truth = verdict(
-            judge_truth(model, held.journeys, every), held.journeys.success[after], held.journeys.episode[after]
-        )
         return {
             "fidelity": found.to_json(),
             "places": places(rolled, self.finder),
             "slices": slices(rolled, found, held.journeys, self.finder),
-            "judged": {"truth": on_truth, "dreams": dream_verdict(rolled)},
+            "judged": {"truth": truth_verdict(model, held.journeys, every), "dreams": dream_verdict(rolled)},
         }
 
     def _agreement(self, model: WorldModel) -> dict[str, Any]:
