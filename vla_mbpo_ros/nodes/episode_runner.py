@@ -69,6 +69,7 @@ class EpisodeRunner:
         self._calls = calls
         steps_ns = cfg.policy.horizon * round(1e9 / cfg.control_hz)  # as the simulator counts its ticks
         self._settle_ns = max(round(cfg.supervisor.settle_s * 1e9), steps_ns)
+        self._blame_s = cfg.supervisor.heartbeat_timeout_s + 1.0  # until a death is known for certain
         self._sim = SimState()  # the newest tick
         self._running: tuple[Episode, Hooks] | None = None
 
@@ -169,6 +170,10 @@ class EpisodeRunner:
             return bool(episode.over or hooks.now_ns() > last_ns or trouble() or hooks.cancelled())
 
         in_time = await self._calls.until(something_happened, STALL_S)
+        if episode.dropped:
+            # A node that died keeps others from answering: robot_node waits for the executor's command. The dead one is
+            # to be named, and a restart or a missing heartbeat is noticed a moment later.
+            await self._calls.until(lambda: bool(hooks.trouble()), self._blame_s)
         if trouble():
             raise GraphError(trouble(), "The episode is given up; see the log of that node.")
         if not in_time:
