@@ -25,8 +25,8 @@ AT_STEP = 20  # of the episode, when the arm is on its way
 
 @pytest.fixture(scope="module")
 def live(start_graph: Callable[..., LiveGraph]) -> LiveGraph:
-    """Time goes on soon without those who do not answer. The gate waits longer for the executor than the simulator waits
-    for the gate: without the executor others are late first, and the dead one must be named all the same."""
+    """Time goes on soon without those who do not answer. The gate waits longer for the executor than the simulator for
+    the gate: without the executor others are late first, and the dead one must be named all the same."""
     return start_graph(sim=True, set=("sim.answer_timeout_s=1.0", "gate.stall_s=1.5", "executor.policy_wait_s=0.5"))
 
 
