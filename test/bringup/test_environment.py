@@ -3,60 +3,86 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as Xml
-from pathlib import Path
 
-from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, environment_for, transport_profile
+import pytest
 
-PROFILE = Path("/share/fastdds.xml")
+from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, environment_for, kept_here, transport_profile
+
+RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+NAMES = {"dds": "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"}
 
 
 def test_the_profile_for_large_images_is_used_by_old_and_new_fast_dds() -> None:
-    added = environment_for(False, PROFILE, {}).added
-    assert {added[name] for name in PROFILE_NAMES} == {str(PROFILE)}
+    added = environment_for(False, {}).added
+    assert {added[name] for name in PROFILE_NAMES} == {str(transport_profile())}
 
 
 def test_a_profile_of_the_users_own_is_respected_and_said() -> None:
-    environment = environment_for(False, PROFILE, {PROFILE_NAMES[0]: "/mine.xml"})
+    environment = environment_for(False, {PROFILE_NAMES[0]: "/mine.xml"})
     assert not set(PROFILE_NAMES) & set(environment.added)
     assert "/mine.xml" in environment.notes[0]
 
 
 def test_another_middleware_is_pointed_out() -> None:
-    environment = environment_for(False, PROFILE, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"})
+    environment = environment_for(False, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"})
     assert "rmw_cyclonedds_cpp" in environment.notes[0]
 
 
 def test_a_simulation_cannot_be_found_from_another_machine_whatever_was_set() -> None:
-    base = {
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
-        "ROS_STATIC_PEERS": "10.0.0.7",
-        "ROS_DISCOVERY_SERVER": "10.0.0.7:11811",
-    }
-    environment = environment_for(True, PROFILE, base)
+    base = {RANGE: "SUBNET", "ROS_STATIC_PEERS": "10.0.0.7", "ROS_DISCOVERY_SERVER": "10.0.0.7:11811"}
+    environment = environment_for(True, base)
     whole = environment.over(base)
-    assert whole["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(local=True))}
+    assert whole[RANGE] == "SYSTEM_DEFAULT"  # the profile says where it may go
     assert "ROS_STATIC_PEERS" not in whole
     assert "ROS_DISCOVERY_SERVER" not in whole
     assert "ROS_STATIC_PEERS, ROS_DISCOVERY_SERVER" in environment.notes[0]
 
 
+@pytest.mark.parametrize("own", [{PROFILE_NAMES[0]: "/mine.xml"}, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}])
+def test_a_simulation_without_our_profile_stays_here_too(own: dict[str, str]) -> None:
+    assert environment_for(True, own).over({**own, RANGE: "SUBNET"})[RANGE] == "LOCALHOST"
+
+
 def test_a_robot_keeps_the_range_that_its_people_chose() -> None:
-    base = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}
-    assert environment_for(False, PROFILE, base).over(base)["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+    base = {RANGE: "SUBNET"}
+    assert environment_for(False, base).over(base)[RANGE] == "SUBNET"
+
+
+def test_a_robot_that_is_told_to_stay_here_does() -> None:
+    whole = environment_for(False, kept_here({})).over(kept_here({}))
+    assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(local=True))}
+
+
+@pytest.mark.parametrize("sim", [False, True])
+def test_a_start_within_a_start_changes_nothing(sim: bool) -> None:
+    base = kept_here({"HOME": "/home/somebody"})
+    once = environment_for(sim, base).over(base)
+    again = environment_for(False, once)
+    assert again.over(once) == once
+    assert again.notes == ()
+
+
+def test_the_local_profile_leads_nowhere_else() -> None:
+    root = Xml.parse(transport_profile(local=True)).getroot()
+    udp = root.find(".//dds:transport_descriptor[dds:type='UDPv4']", NAMES)
+    assert udp is not None
+    places = [*udp.iterfind("dds:interfaceWhiteList/dds:address", NAMES), *root.iterfind(".//dds:udpv4/*", NAMES)]
+    assert [place.text for place in places] == ["127.0.0.1"] * 3
 
 
 def test_threads_and_the_choice_of_opengl_are_the_users() -> None:
-    added = environment_for(True, PROFILE, {"OMP_NUM_THREADS": "4", "MUJOCO_GL": "egl"}).added
+    added = environment_for(True, {"OMP_NUM_THREADS": "4", "MUJOCO_GL": "egl"}).added
     assert "OMP_NUM_THREADS" not in added
     assert "MUJOCO_GL" not in added
     assert added["MKL_NUM_THREADS"] == "1"
 
 
-def test_the_shipped_profile_carries_an_image_in_one_piece() -> None:
-    names = {"dds": "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"}
-    root = Xml.parse(transport_profile()).getroot()
-    shm = root.find(".//dds:transport_descriptor[dds:type='SHM']", names)
+@pytest.mark.parametrize("local", [False, True])
+def test_the_shipped_profiles_carry_an_image_in_one_piece(local: bool) -> None:
+    root = Xml.parse(transport_profile(local)).getroot()
+    shm = root.find(".//dds:transport_descriptor[dds:type='SHM']", NAMES)
     assert shm is not None
-    assert int(shm.findtext("dds:maxMessageSize", "0", names)) >= 1920 * 1080 * 3
-    assert int(shm.findtext("dds:segment_size", "0", names)) >= 3 * 10 * 640 * 480 * 3
-    assert root.findtext(".//dds:useBuiltinTransports", "", names) == "false"
+    assert int(shm.findtext("dds:maxMessageSize", "0", NAMES)) >= 1920 * 1080 * 3
+    assert int(shm.findtext("dds:segment_size", "0", NAMES)) >= 3 * 10 * 640 * 480 * 3
+    assert root.findtext(".//dds:useBuiltinTransports", "", NAMES) == "false"

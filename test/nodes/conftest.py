@@ -6,7 +6,7 @@ import importlib.util
 import os
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,16 @@ QUICK = ("runtime.diagnostics_s=0.2", "runtime.heartbeat_s=0.2")  # so that no t
 
 def _missing() -> str:
     return ", ".join(name for name in NEEDED if not importlib.util.find_spec(name))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the nodes said last stands beside a failure: on another machine the logs are gone."""
+    report = yield
+    for graph in getattr(item, "funcargs", {}).values():
+        if report.failed and hasattr(graph, "last_words"):
+            report.sections += [(f"the last words of {node}", words) for node, words in graph.last_words().items()]
+    return report
 
 
 class WithoutRos(pytest.Module):

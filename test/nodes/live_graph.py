@@ -27,6 +27,7 @@ from vla_mbpo_ros.nodes import qos
 from vla_mbpo_ros.srv import SetInstruction
 
 ASK_AGAIN_S = 5.0  # after that a request counts as lost
+WORDS = 12  # lines of a log that tell a failure
 LIMIT_S = 30.0  # a wait in vain fails after this; generous, because the machine may be busy with other things
 
 
@@ -141,6 +142,11 @@ class LiveGraph:
 
     def log(self, node: str) -> str:
         return (self.session.run.logs / f"{node}.log").read_text(encoding="utf-8")
+
+    def last_words(self) -> dict[str, str]:
+        """The end of every node's log, for whoever looks into a failure."""
+        logs = sorted(self.session.run.logs.glob("*.log"))
+        return {log.stem: "\n".join(log.read_text(encoding="utf-8").splitlines()[-WORDS:]) for log in logs}
 
     def shown(self, node: str, key: str) -> str:
         """What diagnostics said last."""

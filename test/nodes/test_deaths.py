@@ -48,7 +48,7 @@ def disturbed_episode(live: LiveGraph, node: str, number: signal.Signals) -> Epi
             os.kill(victims.pop(), number)
 
     result = run_episode(live.session, seed=2, watch=strike)
-    assert not victims, "the episode ended before the node was struck"
+    assert not victims, f"the episode ended before the node was struck: {result.message}"
     return result
 
 

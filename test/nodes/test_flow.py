@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from vla_mbpo_ros.msg import EpisodeStatus
 
 pytestmark = pytest.mark.ros
 SEED = 3
+SEGMENT_BYTES = 32 * 2**20  # config/fastdds_local.xml; the default is 0.5 MB
+LOOPBACK = "0100007F"  # 127.0.0.1 as /proc/net/udp writes it
 LATCHED = ("robot/safety_state", "control_source", "instruction", "head/color/camera_info", "estop")
 
 
@@ -41,6 +45,38 @@ def result(request: pytest.FixtureRequest, episodes: tuple[EpisodeResult, Episod
 
 def decoded(bag: BagReader, topic: str) -> list[Any]:
     return [bag.decode(message) for message in bag.messages([topic])]
+
+
+def segments(pid: int) -> list[Path]:
+    """The shared memory in which Fast DDS keeps what is on its way, of this process and of those that it hears."""
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    return [Path(name) for name in sorted(set(re.findall(r"/dev/shm/fastrtps_[0-9a-f]{16}\b", maps)))]
+
+
+def udp_addresses(pid: int) -> set[str]:
+    """Where the sockets of a process are bound, as /proc/net/udp writes it."""
+    inodes = {target for fd in Path(f"/proc/{pid}/fd").iterdir() if (target := link(fd)).startswith("socket:")}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/udp").read_text(encoding="utf-8").splitlines()[1:]]
+    return {row[1].split(":")[0] for row in rows if f"socket:[{row[9]}]" in inodes}
+
+
+def link(fd: Path) -> str:
+    try:
+        return os.readlink(fd)
+    except FileNotFoundError:
+        return ""
+
+
+def test_no_node_has_more_than_our_transports(live: LiveGraph) -> None:
+    """rmw_fastrtps adds a small shared memory of its own when it is told LOCALHOST: see environment.py."""
+    for pid in live.session.processes.pids.values():
+        assert all(segment.stat().st_size > SEGMENT_BYTES for segment in segments(pid) if segment.exists())
+        assert segments(pid)
+
+
+def test_nothing_of_a_simulation_listens_beyond_this_machine(live: LiveGraph) -> None:
+    for pid in live.session.processes.pids.values():
+        assert udp_addresses(pid) == {LOOPBACK}
 
 
 def test_the_expert_puts_the_cube_where_it_belongs(result: EpisodeResult) -> None:

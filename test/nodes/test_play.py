@@ -110,9 +110,9 @@ class Listener:
 
 @pytest.fixture
 def listen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Listener]]:
-    from vla_mbpo_ros.bringup.environment import environment_for, transport_profile
+    from vla_mbpo_ros.bringup.environment import environment_for
 
-    environment = environment_for(True, transport_profile(), os.environ)
+    environment = environment_for(True, os.environ)
     for name, value in {**environment.added, "ROS_DOMAIN_ID": str(random.randint(1, 100))}.items():
         monkeypatch.setenv(name, value)
     listeners: list[Listener] = []

@@ -10,6 +10,7 @@ from vla_mbpo_ros.share import share_dir
 
 PROFILE_NAMES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, Fast DDS 3
 _DISCOVERY_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+_THIS_MACHINE = {_DISCOVERY_RANGE: "LOCALHOST"}
 # What would let discovery cross the machine's border.
 _REACHES_OUT = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -34,27 +35,50 @@ class Environment:
         return {**kept, **self.added}
 
 
-def transport_profile() -> Path:
-    """The shipped Fast DDS profile."""
-    return share_dir() / "config" / "fastdds.xml"
+def transport_profile(local: bool = False) -> Path:
+    """The shipped Fast DDS profile; `local`: the one with which nothing leaves this machine."""
+    return share_dir() / "config" / ("fastdds_local.xml" if local else "fastdds.xml")
 
 
-def environment_for(sim: bool, profile: Path, base: Mapping[str, str]) -> Environment:
+def environment_for(sim: bool, base: Mapping[str, str]) -> Environment:
     """What a start adds to the environment `base`; the user's own choices stay, except in a simulation."""
     added = {name: value for name, value in _PLAIN.items() if name not in base}
-    profile_added, notes = _profile(profile, base)
-    added.update(profile_added)
+    local = sim or _is_local(base)
+    profile, notes = _profile(transport_profile(local), base)
+    added.update(profile)
+    if local and profile:
+        # Told LOCALHOST, rmw_fastrtps adds a shared-memory transport of its own to those of our profile. Two in one
+        # process contend for the same ports: after a neighbour was killed, a node could become deaf.
+        added[_DISCOVERY_RANGE] = "SYSTEM_DEFAULT"
+    elif sim:
+        added.update(_THIS_MACHINE)
     removed: tuple[str, ...] = ()
     if sim:
-        added[_DISCOVERY_RANGE] = "LOCALHOST"
         removed = tuple(name for name in _REACHES_OUT if name in base)
         if removed:
             notes = (*notes, f"{', '.join(removed)} not used: a simulation stays on this machine.")
     return Environment(added, removed, notes)
 
 
+def kept_here(base: Mapping[str, str]) -> dict[str, str]:
+    """An environment to start a graph from of which nothing shall leave this machine."""
+    return {**base, **_THIS_MACHINE}
+
+
+def _is_local(base: Mapping[str, str]) -> bool:
+    """Told so, or started by such a start."""
+    told = base.get(_DISCOVERY_RANGE) == _THIS_MACHINE[_DISCOVERY_RANGE]
+    return told or str(transport_profile(local=True)) in (base.get(name) for name in PROFILE_NAMES)
+
+
+def own_profiles(base: Mapping[str, str]) -> list[str]:
+    """The variables that name a profile which is not ours."""
+    ours = {"", *(str(transport_profile(local)) for local in (True, False))}
+    return [name for name in PROFILE_NAMES if base.get(name, "") not in ours]
+
+
 def _profile(profile: Path, base: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    own = [name for name in PROFILE_NAMES if base.get(name)]
+    own = own_profiles(base)
     if own:
         return {}, (f"Your own Fast DDS profile is used ({own[0]}={base[own[0]]}), not {profile}.",)
     rmw = base.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")

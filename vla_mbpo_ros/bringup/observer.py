@@ -13,6 +13,7 @@ from typing import Any
 
 from vla_mbpo_ros.bringup.graph import GraphSpec
 from vla_mbpo_ros.bringup.rates import TopicCount
+from vla_mbpo_ros.bringup.shared_memory import free_half_made_ports
 from vla_mbpo_ros.errors import MissingDependency
 from vla_mbpo_ros.messages.header import stamp_of_cdr
 from vla_mbpo_ros.messages.types import message_class
@@ -29,6 +30,7 @@ class Observer:
 
     def __init__(self, graph: GraphSpec, context: Any = None) -> None:
         rclpy = _import_rclpy()
+        free_half_made_ports()
         from rclpy.executors import SingleThreadedExecutor
 
         self._graph = graph

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from vla_mbpo_ros.bringup.environment import environment_for, transport_profile
+from vla_mbpo_ros.bringup.environment import environment_for
+from vla_mbpo_ros.bringup.shared_memory import free_half_made_ports
 from vla_mbpo_ros.data.bags.qos import FOREVER_NS, Qos
 from vla_mbpo_ros.data.player import CLOCK, Item, Plan, restamped
 from vla_mbpo_ros.errors import GraphError, MissingDependency
@@ -65,6 +66,7 @@ class Playback:
     def __init__(self, plan: Plan, namespace: str = "") -> None:
         _use_this_machine_only()
         rclpy = _import_rclpy()
+        free_half_made_ports()
         classes, missing = _classes(plan)
         self.plan = plan.without(missing) if missing else plan
         self._prefix = f"/{namespace.strip('/')}" if namespace.strip("/") else ""
@@ -191,7 +193,7 @@ class Playback:
 
 def _use_this_machine_only() -> None:
     """The middleware reads it from our own environment."""
-    environment = environment_for(True, transport_profile(), os.environ).over(os.environ)
+    environment = environment_for(True, os.environ).over(os.environ)
     os.environ.clear()
     os.environ.update(environment)
 

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds <= 0.0:
         raise ConfigError(f"--seconds is {args.seconds}.", "Give a number above 0.")
     graph = _graph(args)
-    environment = graph.environment.over({**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
+    environment = graph.environment.over(os.environ)
     with TemporaryDirectory() as folder:
         run_folder = make_run_folder(graph, Path(folder))
         with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
@@ -85,6 +85,7 @@ def _camera_settings(robot_name: str) -> list[str]:
 
 
 def _graph(args: argparse.Namespace) -> GraphSpec:
+    from vla_mbpo_ros.bringup.environment import kept_here
     from vla_mbpo_ros.bringup.graph import graph_for
 
     options = Options(
@@ -96,7 +97,7 @@ def _graph(args: argparse.Namespace) -> GraphSpec:
         namespace=f"bench_{os.getpid()}",
         set=(f"control_hz={args.hz}", *_camera_settings(args.robot_name)),
     )
-    graph = graph_for(options)
+    graph = graph_for(options, kept_here(os.environ))
     return replace(
         graph, nodes=tuple(_prioritised(node, args.priority) for node in graph.nodes if node.name != "policy_node")
     )

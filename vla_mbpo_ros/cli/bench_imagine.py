@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 @contextmanager
 def _graph(plan: Plan) -> Iterator[GraphSpec]:
     """The tabletop's, for its two cameras; only its world_model_node is started."""
+    from vla_mbpo_ros.bringup.environment import kept_here
     from vla_mbpo_ros.bringup.graph import graph_for
     from vla_mbpo_ros.bringup.options import Options
     from vla_mbpo_ros.cli.bench_imagine_node import NODE
@@ -100,7 +101,7 @@ def _graph(plan: Plan) -> Iterator[GraphSpec]:
                 *([f"world_model.checkpoint={folder}"] if learnt else []),
             ),
         )
-        graph = graph_for(options)
+        graph = graph_for(options, kept_here(os.environ))
         yield replace(graph, nodes=(graph.node(NODE),))
 
 

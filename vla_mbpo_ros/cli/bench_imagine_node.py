@@ -25,7 +25,7 @@ def measure_service(graph: GraphSpec, warm: int, repeats: int) -> dict[str, floa
     from vla_mbpo_ros.bringup.run_folder import make_run_folder
 
     with TemporaryDirectory() as folder:
-        environment = graph.environment.over({**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
+        environment = graph.environment.over(os.environ)
         run_folder = make_run_folder(graph, Path(folder))
         with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
             os.environ.update(environment)  # our own participant must talk by the same transport

@@ -41,7 +41,7 @@ def measure_node(
     with TemporaryDirectory() as folder:
         save_policy(policy, Path(folder) / "policy", Lineage())
         graph = _graph(Path(folder) / "policy", device, tuple(seen.images))
-        environment = graph.environment.over({**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
+        environment = graph.environment.over(os.environ)
         run_folder = make_run_folder(graph, Path(folder))
         with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
             os.environ.update(environment)  # our own participant must talk by the same transport
@@ -53,6 +53,7 @@ def measure_node(
 
 
 def _graph(checkpoint: Path, device: str, cameras: tuple[str, ...]) -> GraphSpec:
+    from vla_mbpo_ros.bringup.environment import kept_here
     from vla_mbpo_ros.bringup.graph import graph_for
 
     ages = (*(f"cameras.{name}.max_age_s=5.0" for name in cameras), "policy.max_state_age_s=5.0")
@@ -66,7 +67,7 @@ def _graph(checkpoint: Path, device: str, cameras: tuple[str, ...]) -> GraphSpec
         namespace=f"bench_{os.getpid()}",
         set=(*ages, *learnt, "control_hz=100.0"),  # every joint state is answered
     )
-    graph = graph_for(options)
+    graph = graph_for(options, kept_here(os.environ))
     return replace(graph, nodes=tuple(node for node in graph.nodes if node.name == _NODE))
 
 

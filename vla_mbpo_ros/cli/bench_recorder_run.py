@@ -72,9 +72,10 @@ class RecorderRun:
         from vla_mbpo_ros.bringup.processes import children_of
         from vla_mbpo_ros.bringup.run_folder import make_run_folder
 
-        graph = _graph(scene, folder / "bags")
+        isolated = _isolated()
+        graph = _graph(scene, folder / "bags", isolated)
         run = make_run_folder(graph, folder / "runs")
-        self.environment = graph.environment.over(_isolated())
+        self.environment = graph.environment.over(isolated)
         (child,) = (each for each in children_of(graph, run, self.environment) if each.name == "recorder_node")
         left_out = _left_out(graph, scene)
         command = [*child.command, *(["-p", f"without:=[{', '.join(left_out)}]"] if left_out else [])]
@@ -183,11 +184,13 @@ def machine_load() -> float:
 
 def _isolated() -> dict[str, str]:
     """Our own graph meets nobody else's."""
+    from vla_mbpo_ros.bringup.environment import kept_here
+
     domain = os.environ.get("ROS_DOMAIN_ID") or str(random.SystemRandom().choice(_DOMAINS))
-    return {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": domain}
+    return {**kept_here(os.environ), "ROS_DOMAIN_ID": domain}
 
 
-def _graph(scene: Scene, bags: Path) -> GraphSpec:
+def _graph(scene: Scene, bags: Path, base: Mapping[str, str]) -> GraphSpec:
     from vla_mbpo_ros.bringup.graph import graph_for
     from vla_mbpo_ros.bringup.options import Options
     from vla_mbpo_ros.robots import get_robot
@@ -204,7 +207,7 @@ def _graph(scene: Scene, bags: Path) -> GraphSpec:
         namespace=f"bench_{os.getpid()}_{time.monotonic_ns() % 10**6}",
         set=(f"control_hz={scene.joints_hz}", f"recorder.folder={bags}", *cameras),
     )
-    return graph_for(options)
+    return graph_for(options, base)
 
 
 def _left_out(graph: GraphSpec, scene: Scene) -> list[str]:

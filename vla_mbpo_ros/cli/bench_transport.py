@@ -35,12 +35,10 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, transport_profile
+    from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, environment_for, kept_here
 
-    bare = {name: value for name, value in os.environ.items() if name not in PROFILE_NAMES}
-    bare["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    profile = dict.fromkeys(PROFILE_NAMES, str(transport_profile()))
-    ours = _measure(args, "profile", {**bare, **profile})
+    bare = kept_here({name: value for name, value in os.environ.items() if name not in PROFILE_NAMES})
+    ours = _measure(args, "profile", environment_for(True, bare).over(bare))
     default = _measure(args, "default", bare)
     return conclude(args, "transport", {**ours, **{f"default_{key}": value for key, value in default.items()}})
 

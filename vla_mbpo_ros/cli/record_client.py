@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from vla_mbpo_ros.bringup.environment import environment_for, transport_profile
+from vla_mbpo_ros.bringup.environment import environment_for
+from vla_mbpo_ros.bringup.shared_memory import free_half_made_ports
 from vla_mbpo_ros.errors import BagError, ConfigError, GraphError, MissingDependency
 
 ANSWER_S = 8.0  # longest wait for the recorder to be found; on a busy machine discovery takes seconds
@@ -29,7 +30,8 @@ class RecorderClient:
         self.tick: Callable[[], None] = _nothing
 
     def __enter__(self) -> RecorderClient:
-        os.environ.update(environment_for(False, transport_profile(), os.environ).added)  # as the graph talks
+        os.environ.update(environment_for(False, os.environ).added)  # as the graph talks
+        free_half_made_ports()
         self._open()
         try:
             self._wait_for_recorder()

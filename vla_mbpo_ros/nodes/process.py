@@ -10,6 +10,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from vla_mbpo_ros.bringup.shared_memory import free_half_made_ports
 from vla_mbpo_ros.errors import VlaMbpoError
 from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.nodes.signals import StopRequest
@@ -18,6 +19,8 @@ from vla_mbpo_ros.nodes.signals import StopRequest
 def run(make_node: Callable[[], ManagedNode]) -> None:
     """Spin a node until it is asked to end; the exit code tells how it went."""
     stop = StopRequest()
+    for port in free_half_made_ports():
+        print(f"Freed {port} in shared memory: a process was killed while making it.", file=sys.stderr)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()

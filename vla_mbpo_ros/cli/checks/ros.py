@@ -100,13 +100,13 @@ def _domain() -> Check:
 
 
 def _profile() -> Check:
-    from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, transport_profile
+    from vla_mbpo_ros.bringup.environment import own_profiles, transport_profile
     from vla_mbpo_ros.errors import MissingDependency
 
-    own = [name for name in PROFILE_NAMES if os.environ.get(name)]
-    if own:
-        return Check("Fast DDS profile", True, f"your own: {os.environ[own[0]]}")
     try:
+        own = own_profiles(os.environ)
+        if own:
+            return Check("Fast DDS profile", True, f"your own: {os.environ[own[0]]}")
         path = transport_profile()
     except MissingDependency as error:
         return Check("Fast DDS profile", False, error.cause, error.cure, required=True)
