@@ -37,6 +37,7 @@ TASKS = (
 )
 OUTCOMES = ("unknown", "success", "failure", "discarded")  # of an episode, in the order of EpisodeStatus.msg
 COLORS = ("raw", "compressed", "both")  # which topics of a camera a bag has
+AUTO_TRANSPORT, SOCKETS, SHARED_MEMORY = "auto", "sockets", "shared_memory"
 
 
 def leaf(default: Any, doc: str, **facts: Any) -> Any:
@@ -57,6 +58,12 @@ class RuntimeConfig:
         0, "SCHED_FIFO priority of the process, where the system permits it; 0 leaves it alone.", low=0, high=99
     )
     diagnostics_s: float = leaf(1.0, "Period of /diagnostics, on steady time.", unit="s", low=0.1, high=60.0)
+    transport: str = leaf(
+        AUTO_TRANSPORT,
+        "How messages travel on this machine with Fast DDS, read when a graph starts; auto: by sockets if all images of "
+        "a moment fit into their buffer, else by shared memory.",
+        choices=(AUTO_TRANSPORT, SOCKETS, SHARED_MEMORY),
+    )
 
 
 @dataclass(frozen=True)

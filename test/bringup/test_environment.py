@@ -6,15 +6,46 @@ import xml.etree.ElementTree as Xml
 
 import pytest
 
-from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, environment_for, kept_here, transport_profile
+from vla_mbpo_ros.bringup.environment import (
+    PROFILE_NAMES,
+    environment_for,
+    kept_here,
+    transport_for,
+    transport_profile,
+)
+from vla_mbpo_ros.bringup.graph import graph_for
+from vla_mbpo_ros.bringup.options import Options
+from vla_mbpo_ros.bringup.settings import settings_for
+from vla_mbpo_ros.config import SHARED_MEMORY, SOCKETS
 
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+TRANSPORTS = (SOCKETS, SHARED_MEMORY)
+SMALL = tuple(
+    f"cameras.{name}.{side}=128" for name in ("head", "left_wrist", "right_wrist") for side in ("width", "height")
+)
 NAMES = {"dds": "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"}
 
 
-def test_the_profile_for_large_images_is_used_by_old_and_new_fast_dds() -> None:
-    added = environment_for(False, {}).added
-    assert {added[name] for name in PROFILE_NAMES} == {str(transport_profile())}
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_profile_is_used_by_old_and_new_fast_dds(transport: str) -> None:
+    added = environment_for(False, {}, transport).added
+    assert {added[name] for name in PROFILE_NAMES} == {str(transport_profile(transport))}
+
+
+@pytest.mark.parametrize(
+    ("settings", "transport"),
+    [
+        ((), SHARED_MEMORY),
+        (("cameras.head.width=64", "cameras.head.height=64"), SHARED_MEMORY),  # the wrists' are large
+        (SMALL, SOCKETS),
+        (("runtime.transport=sockets",), SOCKETS),
+        ((*SMALL, "runtime.transport=shared_memory"), SHARED_MEMORY),
+    ],
+)
+def test_images_that_fit_into_a_buffer_go_through_sockets(settings: tuple[str, ...], transport: str) -> None:
+    assert transport_for(settings_for(Options("arx_x5", set=settings))) == transport
+    graph = graph_for(Options("arx_x5", sim=True, set=settings), {})
+    assert graph.environment.added[PROFILE_NAMES[0]] == str(transport_profile(transport, local=True))
 
 
 def test_a_profile_of_the_users_own_is_respected_and_said() -> None:
@@ -32,7 +63,7 @@ def test_a_simulation_cannot_be_found_from_another_machine_whatever_was_set() ->
     base = {RANGE: "SUBNET", "ROS_STATIC_PEERS": "10.0.0.7", "ROS_DISCOVERY_SERVER": "10.0.0.7:11811"}
     environment = environment_for(True, base)
     whole = environment.over(base)
-    assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(local=True))}
+    assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(SHARED_MEMORY, local=True))}
     assert whole[RANGE] == "SYSTEM_DEFAULT"  # the profile says where it may go
     assert "ROS_STATIC_PEERS" not in whole
     assert "ROS_DISCOVERY_SERVER" not in whole
@@ -51,7 +82,7 @@ def test_a_robot_keeps_the_range_that_its_people_chose() -> None:
 
 def test_a_robot_that_is_told_to_stay_here_does() -> None:
     whole = environment_for(False, kept_here({})).over(kept_here({}))
-    assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(local=True))}
+    assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(SHARED_MEMORY, local=True))}
 
 
 @pytest.mark.parametrize("sim", [False, True])
@@ -63,8 +94,9 @@ def test_a_start_within_a_start_changes_nothing(sim: bool) -> None:
     assert again.notes == ()
 
 
-def test_the_local_profile_leads_nowhere_else() -> None:
-    root = Xml.parse(transport_profile(local=True)).getroot()
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_local_profile_leads_nowhere_else(transport: str) -> None:
+    root = Xml.parse(transport_profile(transport, local=True)).getroot()
     udp = root.find(".//dds:transport_descriptor[dds:type='UDPv4']", NAMES)
     assert udp is not None
     places = [*udp.iterfind("dds:interfaceWhiteList/dds:address", NAMES), *root.iterfind(".//dds:udpv4/*", NAMES)]
@@ -80,9 +112,23 @@ def test_threads_and_the_choice_of_opengl_are_the_users() -> None:
 
 @pytest.mark.parametrize("local", [False, True])
 def test_the_shipped_profiles_carry_an_image_in_one_piece(local: bool) -> None:
-    root = Xml.parse(transport_profile(local)).getroot()
+    root = Xml.parse(transport_profile(SHARED_MEMORY, local)).getroot()
     shm = root.find(".//dds:transport_descriptor[dds:type='SHM']", NAMES)
     assert shm is not None
     assert int(shm.findtext("dds:maxMessageSize", "0", NAMES)) >= 1920 * 1080 * 3
     assert int(shm.findtext("dds:segment_size", "0", NAMES)) >= 3 * 10 * 640 * 480 * 3
     assert root.findtext(".//dds:useBuiltinTransports", "", NAMES) == "false"
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_the_profile_of_sockets_has_no_shared_memory(local: bool) -> None:
+    root = Xml.parse(transport_profile(SOCKETS, local)).getroot()
+    assert [kind.text for kind in root.iterfind(".//dds:transport_descriptor/dds:type", NAMES)] == ["UDPv4"]
+    assert root.findtext(".//dds:useBuiltinTransports", "", NAMES) == "false"
+
+
+def test_all_profiles_discover_alike() -> None:
+    roots = [Xml.parse(transport_profile(kind, local)).getroot() for kind in TRANSPORTS for local in (False, True)]
+    counts = [root.findtext(".//dds:initialAnnouncements/dds:count", "", NAMES) for root in roots]
+    peers = {element.text for root in roots for element in root.iterfind(".//dds:maxInitialPeersRange", NAMES)}
+    assert (counts, peers) == (["30"] * 4, {"100"})

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vla_mbpo_ros.config import AUTO_TRANSPORT, SHARED_MEMORY, SOCKETS, Config
 from vla_mbpo_ros.share import share_dir
 
 PROFILE_NAMES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, Fast DDS 3
 _DISCOVERY_RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+SOCKET_BYTES = 212_992  # least that a socket's receive buffer holds, unless somebody has made it smaller: rmem_max
 _THIS_MACHINE = {_DISCOVERY_RANGE: "LOCALHOST"}
 # What would let discovery cross the machine's border.
 _REACHES_OUT = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER", "ROS_SUPER_CLIENT")
@@ -35,20 +37,28 @@ class Environment:
         return {**kept, **self.added}
 
 
-def transport_profile(local: bool = False) -> Path:
+def transport_profile(transport: str, local: bool = False) -> Path:
     """The shipped Fast DDS profile; `local`: the one with which nothing leaves this machine."""
-    return share_dir() / "config" / ("fastdds_local.xml" if local else "fastdds.xml")
+    return share_dir() / "config" / "fastdds" / f"{transport}{'_local' if local else ''}.xml"
 
 
-def environment_for(sim: bool, base: Mapping[str, str]) -> Environment:
+def transport_for(cfg: Config) -> str:
+    """What a graph's images need: sockets outlive killed nodes, shared memory carries what their buffers do not."""
+    if cfg.runtime.transport != AUTO_TRANSPORT:
+        return cfg.runtime.transport
+    at_once = sum(camera.width * camera.height * 3 for camera in cfg.cameras.values())
+    return SOCKETS if at_once <= SOCKET_BYTES else SHARED_MEMORY
+
+
+def environment_for(sim: bool, base: Mapping[str, str], transport: str = SHARED_MEMORY) -> Environment:
     """What a start adds to the environment `base`; the user's own choices stay, except in a simulation."""
     added = {name: value for name, value in _PLAIN.items() if name not in base}
     local = sim or _is_local(base)
-    profile, notes = _profile(transport_profile(local), base)
+    profile, notes = _profile(transport_profile(transport, local), base)
     added.update(profile)
     if local and profile:
-        # Told LOCALHOST, rmw_fastrtps adds a shared-memory transport of its own to those of our profile. Two in one
-        # process contend for the same ports: after a neighbour was killed, a node could become deaf.
+        # Told LOCALHOST, rmw_fastrtps adds transports of its own to those of our profile: a small shared memory beside
+        # ours, with the same ports.
         added[_DISCOVERY_RANGE] = "SYSTEM_DEFAULT"
     elif sim:
         added.update(_THIS_MACHINE)
@@ -68,13 +78,17 @@ def kept_here(base: Mapping[str, str]) -> dict[str, str]:
 def _is_local(base: Mapping[str, str]) -> bool:
     """Told so, or started by such a start."""
     told = base.get(_DISCOVERY_RANGE) == _THIS_MACHINE[_DISCOVERY_RANGE]
-    return told or str(transport_profile(local=True)) in (base.get(name) for name in PROFILE_NAMES)
+    return told or any(base.get(name) in _ours(local=True) for name in PROFILE_NAMES)
 
 
 def own_profiles(base: Mapping[str, str]) -> list[str]:
     """The variables that name a profile which is not ours."""
-    ours = {"", *(str(transport_profile(local)) for local in (True, False))}
+    ours = {"", *_ours(local=True), *_ours(local=False)}
     return [name for name in PROFILE_NAMES if base.get(name, "") not in ours]
+
+
+def _ours(local: bool) -> set[str]:
+    return {str(transport_profile(transport, local)) for transport in (SOCKETS, SHARED_MEMORY)}
 
 
 def _profile(profile: Path, base: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

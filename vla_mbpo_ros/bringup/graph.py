@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vla_mbpo_ros.bringup.environment import Environment, environment_for
+from vla_mbpo_ros.bringup.environment import Environment, environment_for, transport_for
 from vla_mbpo_ros.bringup.mapping import checked_mapping
 from vla_mbpo_ros.bringup.node_spec import CONTROL_PRIORITY, PRIORITY, NodeSpec, ParameterValue
 from vla_mbpo_ros.bringup.options import AUTO, NO_POLICY, NO_WORLD_MODEL, Options
@@ -72,7 +72,7 @@ def graph_for(options: Options, base: Mapping[str, str] | None = None) -> GraphS
     rates = {name: camera.hz for name, camera in cfg.cameras.items()}
     mapping = checked_mapping(cfg.topics, [topic.name for topic in robot_topics(robot, cfg.control_hz, rates, "both")])
     contract = robot_topics(robot, cfg.control_hz, rates, _color(options, cfg))
-    environment = environment_for(options.sim, os.environ if base is None else base)
+    environment = environment_for(options.sim, os.environ if base is None else base, transport_for(cfg))
     return GraphSpec(
         options=options,
         robot=robot,

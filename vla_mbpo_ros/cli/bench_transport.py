@@ -1,6 +1,6 @@
-"""`vla-mbpo bench transport`: images between two processes, with our Fast DDS profile and without.
+"""`vla-mbpo bench transport`: images between two processes, with our Fast DDS profiles and without.
 
-Three cameras publish at the same moment, as the paper's robots do; both transports are measured in one run.
+Three cameras publish at the same moment, as the paper's robots do; all transports are measured in one run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vla_mbpo_ros.errors import GraphError
 
 _ENDS = "vla_mbpo_ros.cli.transport_ends"
 _PATIENCE_S = 30.0  # for start and end of the two processes, beside the measurement
-_DOC = "Camera images between two processes: losses and latency, with our transport profile and without."
+_DOC = "Camera images between two processes: losses and latency, by shared memory, by sockets, and by default."
 
 
 def add(subparsers: Any) -> None:
@@ -36,18 +36,22 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, environment_for, kept_here
+    from vla_mbpo_ros.config import SHARED_MEMORY, SOCKETS
 
     bare = kept_here({name: value for name, value in os.environ.items() if name not in PROFILE_NAMES})
-    ours = _measure(args, "profile", environment_for(True, bare).over(bare))
+    ours = _measure(args, "shared-memory", environment_for(True, bare, SHARED_MEMORY).over(bare))
+    sockets = _measure(args, "sockets", environment_for(True, bare, SOCKETS).over(bare))
     default = _measure(args, "default", bare)
-    return conclude(args, "transport", {**ours, **{f"default_{key}": value for key, value in default.items()}})
+    others = {f"sockets_{key}": value for key, value in sockets.items()}
+    others |= {f"default_{key}": value for key, value in default.items()}
+    return conclude(args, "transport", {**ours, **others})
 
 
 def _measure(args: argparse.Namespace, label: str, environment: Mapping[str, str]) -> dict[str, Any]:
     say(f"measuring with the {label} transport for {args.seconds:g} s")
     task = json.dumps(
         {
-            "prefix": f"bench_{os.getpid()}_{label}",
+            "prefix": f"bench_{os.getpid()}_{label.replace('-', '_')}",
             "cameras": args.cameras,
             "width": args.width,
             "height": args.height,

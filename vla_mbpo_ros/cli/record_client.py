@@ -9,6 +9,7 @@ from typing import Any
 
 from vla_mbpo_ros.bringup.environment import environment_for
 from vla_mbpo_ros.bringup.shared_memory import free_half_made_ports
+from vla_mbpo_ros.config import SOCKETS
 from vla_mbpo_ros.errors import BagError, ConfigError, GraphError, MissingDependency
 
 ANSWER_S = 8.0  # longest wait for the recorder to be found; on a busy machine discovery takes seconds
@@ -30,7 +31,7 @@ class RecorderClient:
         self.tick: Callable[[], None] = _nothing
 
     def __enter__(self) -> RecorderClient:
-        os.environ.update(environment_for(False, os.environ).added)  # as the graph talks
+        os.environ.update(environment_for(False, os.environ, SOCKETS).added)  # as the graph talks
         free_half_made_ports()
         self._open()
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from vla_mbpo_ros.cli.checks.check import Check, version_of
 
 _GB = 1e9
-# Each process of a graph holds a segment of 32 MB (config/fastdds.xml); a graph has about ten.
+# Each process of a graph holds a segment of 32 MB (config/fastdds/shared_memory.xml); a graph has about ten.
 _SHM_GB = 0.5
 _DISK_GB = 5.0  # an hour of three 640x480 cameras is far more; this is for a first try
 _CORES = 2

@@ -101,13 +101,14 @@ def _domain() -> Check:
 
 def _profile() -> Check:
     from vla_mbpo_ros.bringup.environment import own_profiles, transport_profile
+    from vla_mbpo_ros.config import SHARED_MEMORY
     from vla_mbpo_ros.errors import MissingDependency
 
     try:
         own = own_profiles(os.environ)
         if own:
             return Check("Fast DDS profile", True, f"your own: {os.environ[own[0]]}")
-        path = transport_profile()
+        path = transport_profile(SHARED_MEMORY)
     except MissingDependency as error:
         return Check("Fast DDS profile", False, error.cause, error.cure, required=True)
     cure = "" if path.is_file() else "Install vla_mbpo_ros again."
