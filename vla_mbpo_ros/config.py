@@ -60,7 +60,7 @@ class RuntimeConfig:
     diagnostics_s: float = leaf(1.0, "Period of /diagnostics, on steady time.", unit="s", low=0.1, high=60.0)
     transport: str = leaf(
         AUTO_TRANSPORT,
-        "How messages travel on this machine with Fast DDS, read when a graph starts; auto: by sockets if all images of "
+        "How messages travel here with Fast DDS, read when a graph starts; auto: by sockets if all images of "
         "a moment fit into their buffer, else by shared memory.",
         choices=(AUTO_TRANSPORT, SOCKETS, SHARED_MEMORY),
     )
