@@ -20,7 +20,7 @@ from vla_mbpo_ros.world_model.actions import for_robot, for_unit_actions
 from vla_mbpo_ros.world_model.factory import make_world_model
 from vla_mbpo_ros.world_model.protocol import Scenes, StateSource
 from vla_mbpo_ros.world_model.umm.checkpoint import load_world, save_world
-from vla_mbpo_ros.world_model.umm.config import UmmConfig
+from vla_mbpo_ros.world_model.umm.config import UmmConfig, preset
 from vla_mbpo_ros.world_model.umm.model import Around, UmmWorld
 
 HORIZON = 3
@@ -62,6 +62,20 @@ def test_a_dream_has_the_form_of_the_protocol(cfg: UmmConfig) -> None:
     assert ((dreams.success > 0) & (dreams.success < 1)).all()
     again = model.imagine(dreams.as_scenes(scenes(2)), chunks(2), [0, 1])
     assert again.images.shape == dreams.images.shape
+
+
+def test_a_dream_keeps_the_details_of_what_stays_as_it_is() -> None:
+    plain, detailed = (replace(SMALL, sampler=replace(SMALL.sampler, details=reach)) for reach in (0.0, 1.0))
+    seen = scenes(2)
+    errors = [
+        np.abs(world(cfg).imagine(seen, chunks(2), [0, 1]).images.astype(float) - seen.images).mean()
+        for cfg in (plain, detailed)
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_only_small_autoencoders_need_them() -> None:
+    assert [preset(name).sampler.details for name in ("tiny", "small", "bagel_7b")] == [0.25, 0.0, 0.0]
 
 
 def test_a_dream_is_judged_as_its_pictures_would_be() -> None:

@@ -25,6 +25,7 @@ from vla_mbpo_ros.world_model.builders import (
     only,
     reward_sequence,
 )
+from vla_mbpo_ros.world_model.details import Details
 from vla_mbpo_ros.world_model.sequence import Block, IntArray, Kind, layout
 from vla_mbpo_ros.world_model.umm.config import LatentConfig, UmmConfig
 from vla_mbpo_ros.world_model.umm.embed import patches, unpatched
@@ -150,6 +151,20 @@ def decoded(tokens: Tensor, autoencoder: Autoencoder, cfg: Cut) -> Tensor:
     """Latent tokens (B, T, latent width) -> pictures (B, 3, H, W) in [-1, 1]."""
     pictures: Tensor = autoencoder.decode(from_tokens(tokens, cfg).to(_type(autoencoder)))
     return pictures.float().clamp(-1.0, 1.0)
+
+
+def details(now: Tensor, latents: Tensor, autoencoder: Autoencoder, cfg: Cut, reach: float) -> Details | None:
+    """Of views (B, V, 3, H, W) in [-1, 1] and their latents; `reach` is a share of the range of brightness."""
+    if not reach:
+        return None
+    views = [decoded(each, autoencoder, cfg) for each in latents.unbind(1)]
+    return Details(now, torch.stack(views, dim=1), 2.0 * reach)
+
+
+def picture(view: int, tokens: Tensor, autoencoder: Autoencoder, cfg: Cut, kept: Details | None) -> Tensor:
+    """A dream of this view, (B, T, latent width) -> (B, 3, H, W) in [-1, 1]"""
+    made = decoded(tokens, autoencoder, cfg)
+    return made if kept is None else kept.given_to(made, view)
 
 
 def _type(autoencoder: Autoencoder) -> torch.dtype:

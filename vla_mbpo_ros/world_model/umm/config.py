@@ -99,6 +99,13 @@ class SamplerConfig:
     spread: float = leaf(
         1.0, "Deviation of the noise that a view begins with; 0: one dream, whatever the seed.", low=0.0, high=1.0
     )
+    details: float = leaf(
+        0.25,
+        "A dream keeps the details of the picture now where it differs by less than this (1: black from white); "
+        "0: nowhere, for an autoencoder that does not blur.",
+        low=0.0,
+        high=1.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ _SMALL = UmmConfig(
     trunk=TrunkConfig(width=896, layers=12, heads=14, kv_heads=2, mlp=4096, rope_theta=1e6),
     vit=VitConfig(layers=12, width=384, heads=6, mlp=1536, patch=14, height=112, breadth=112),
     latent=LatentConfig(height=16, breadth=16, channels=16, patch=2),
-    sampler=SamplerConfig(euler_steps=20),
+    sampler=SamplerConfig(euler_steps=20, details=0.0),
 )
 _BAGEL = UmmConfig(
     trunk=TrunkConfig(
@@ -158,7 +165,7 @@ _BAGEL = UmmConfig(
     ),
     vit=VitConfig(layers=26),
     latent=LatentConfig(height=32, breadth=32, channels=16, patch=2),
-    sampler=SamplerConfig(euler_steps=49, text_scale=6.0, image_scale=2.0),
+    sampler=SamplerConfig(euler_steps=49, text_scale=6.0, image_scale=2.0, details=0.0),
     loss=LossConfig(ce_weight=0.01),
     repeat_actions=True,
 )

@@ -64,7 +64,8 @@ class UmmWorld:
     def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
         around = self.around
         refuse_misfit(self, around.codec.dof, scenes, chunks, seeds)
-        images = self._pictures(self._latents(scenes, chunks, seeds, pause))
+        now = to_network(fit_all(scenes.images, self.size[0]), self.net.device)
+        images = from_network(torch.stack(self._made(now, scenes, chunks, seeds, pause), dim=1))
         pause()
         seen = self.clean(images)
         state, source = self._state_after(scenes, chunks, seen)
@@ -103,27 +104,30 @@ class UmmWorld:
             return state_after(around.robot, scenes, chunks, around.commands)
         return around.arrival.state_after(around.robot, scenes, chunks, seen.latents), StateSource.PREDICTED
 
-    def _latents(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause) -> list[Tensor]:
-        """(B, T, latent width) of every view after the chunk."""
-        around = self.around
+    def _made(
+        self, now: Tensor, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause
+    ) -> list[Tensor]:
+        """(B, 3, H, W) in [-1, 1], every view after the chunk; `now` are the scenes' pictures."""
+        around, cfg = self.around, self.net.cfg
         blocks = self.dynamics_blocks(scenes.instructions, chunks, scenes.state)
-        which = contexts(self.net.cfg.sampler)
+        which = contexts(cfg.sampler)
         layout = assemble.branches(blocks, around.vocabulary, which, self.net.device)
-        now = assemble.images(layout, [self.clean(scenes.images)])
-        tokens = repeated(self.net.image_tokens(now), len(which))
+        seen = assemble.clean(now, around.autoencoder, cfg)
+        tokens = repeated(self.net.image_tokens(assemble.images(layout, [seen])), len(which))
         noise = seeded_noise(seeds, layout, self.net)
-        return self.sampler(self.net, layout, tokens, noise, self._again, pause)
+        details = assemble.details(now, seen.latents, around.autoencoder, cfg, cfg.sampler.details)
 
-    def _again(self, view: int, latents: Tensor) -> Mapping[Kind, Tensor]:
-        """A view that was made, as the next ones see it."""
-        seen = self.clean(self._pictures([latents]))
-        held = {Kind.LATENT: seen.latents[:, 0]}
-        return held if seen.pixels is None else {**held, Kind.VIT: seen.pixels[:, 0]}
+        def picture(view: int, latents: Tensor) -> Tensor:
+            return assemble.picture(view, latents, around.autoencoder, cfg, details)
 
-    def _pictures(self, views: Sequence[Tensor]) -> ImageArray:
-        """Latents of V views -> (B, V, H, W, 3)"""
-        made = [assemble.decoded(latents, self.around.autoencoder, self.net.cfg) for latents in views]
-        return from_network(torch.stack(made, dim=1))
+        def again(view: int, latents: Tensor) -> Mapping[Kind, Tensor]:
+            """A view that was made, as the next ones see it."""
+            shown = self.clean(from_network(picture(view, latents)[:, None]))
+            held = {Kind.LATENT: shown.latents[:, 0]}
+            return held if shown.pixels is None else {**held, Kind.VIT: shown.pixels[:, 0]}
+
+        latents = self.sampler(self.net, layout, tokens, noise, again, pause)
+        return [picture(view, each) for view, each in enumerate(latents)]
 
     def clean(self, images: ImageArray) -> assemble.Clean:
         """Pictures (B, V, H, W, 3) as the network sees them."""

@@ -24,6 +24,7 @@ from vla_mbpo_ros.robots.spec import RobotSpec
 from vla_mbpo_ros.schema import FloatArray, ImageArray
 from vla_mbpo_ros.world_model.actions import TOP_LEVEL, ActionCodec
 from vla_mbpo_ros.world_model.commanded import state_after
+from vla_mbpo_ros.world_model.details import Details
 from vla_mbpo_ros.world_model.protocol import Dreams, Pause, Scenes, WorldModel, go_on, refuse_misfit
 from vla_mbpo_ros.world_model.rivals.video.net import Told, VideoNet
 from vla_mbpo_ros.world_model.rivals.video.sampling import sample
@@ -54,30 +55,38 @@ class VideoWorld:
 
     @torch.inference_mode()
     def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
-        images = self._pictures(self._latents(scenes, chunks, seeds, pause)[:, -1])
+        latents, details = self._dream(scenes, chunks, seeds, pause)
+        images = self._pictures(latents[:, -1], details)
         state, source = state_after(self.setting.robot, scenes, chunks, self.setting.commands)
         return Dreams(images, self.judge(scenes), state, source)
 
     @torch.inference_mode()
     def film(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> ImageArray:
         """(B, F, V, H, W, 3) every frame, `cfg.every` control steps apart; the last one is what `imagine` gives."""
-        latents = self._latents(scenes, chunks, seeds, pause)
-        return np.stack([self._pictures(frame) for frame in latents.unbind(1)], axis=1)
+        latents, details = self._dream(scenes, chunks, seeds, pause)
+        return np.stack([self._pictures(frame, details) for frame in latents.unbind(1)], axis=1)
 
     def judge(self, scenes: Scenes) -> FloatArray:
         return np.full(len(scenes), np.nan)
 
-    def _latents(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause) -> Tensor:
-        """(B, F, V, T, D)"""
-        refuse_misfit(self, self.setting.codec.dof, scenes, chunks, seeds)
-        pictures = to_network(fit_all(scenes.images, self.size[0]), self.net.device)
-        now = assemble.encoded(pictures, self.setting.autoencoder, self.net.cfg)
-        return sample(self.net, told(now, self.setting.codec, chunks, scenes.state), seeds, pause)
+    def _dream(
+        self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause
+    ) -> tuple[Tensor, Details | None]:
+        """(B, F, V, T, D), and what the autoencoder loses of the views now."""
+        setting, cfg = self.setting, self.net.cfg
+        refuse_misfit(self, setting.codec.dof, scenes, chunks, seeds)
+        now = to_network(fit_all(scenes.images, self.size[0]), self.net.device)
+        latents = assemble.encoded(now, setting.autoencoder, cfg)
+        frames = sample(self.net, told(latents, setting.codec, chunks, scenes.state), seeds, pause)
+        return frames, assemble.details(now, latents, setting.autoencoder, cfg, cfg.details)
 
-    def _pictures(self, latents: Tensor) -> ImageArray:
+    def _pictures(self, latents: Tensor, details: Details | None) -> ImageArray:
         """(B, V, T, D) -> (B, V, H, W, 3)"""
-        made = assemble.decoded(latents.flatten(0, 1), self.setting.autoencoder, self.net.cfg)
-        return from_network(made.reshape(*latents.shape[:2], *made.shape[1:]))
+        views = [
+            assemble.picture(view, each, self.setting.autoencoder, self.net.cfg, details)
+            for view, each in enumerate(latents.unbind(1))
+        ]
+        return from_network(torch.stack(views, dim=1))
 
 
 def told(now: Tensor, codec: ActionCodec, chunks: FloatArray, state: FloatArray) -> Told:
