@@ -14,10 +14,16 @@ sys.path.append(str(Path(__file__).parent))  # for browser.py, which tests of tw
 
 from browser import Browser
 
+from vla_mbpo_ros.bringup.environment import environment_for
+from vla_mbpo_ros.config import SOCKETS
+
 # One thread for each test and what it starts, before anybody imports torch: many tests compare to the last bit, and two
 # cores are shared with nodes and workers.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# Nothing that a test starts may reach a robot, and Fast DDS reads its profile once in a process: before any test does.
+environment_for(True, os.environ, SOCKETS).adopt()
 
 # How long one example takes says something of the machine, nothing of the code.
 settings.register_profile("any_machine", deadline=None)

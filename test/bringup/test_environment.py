@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as Xml
+from pathlib import Path
 
 import pytest
 
-from vla_mbpo_ros.bringup.environment import (
-    PROFILE_NAMES,
-    environment_for,
-    kept_here,
-    transport_for,
-    transport_profile,
-)
+from vla_mbpo_ros.bringup import transport
+from vla_mbpo_ros.bringup.environment import environment_for, kept_here
 from vla_mbpo_ros.bringup.graph import graph_for
 from vla_mbpo_ros.bringup.options import Options
 from vla_mbpo_ros.bringup.settings import settings_for
+from vla_mbpo_ros.bringup.transport import PROFILE_NAMES, transport_for, transport_profile
 from vla_mbpo_ros.config import SHARED_MEMORY, SOCKETS
 
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
@@ -26,14 +23,14 @@ SMALL = tuple(
 NAMES = {"dds": "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"}
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_the_profile_is_used_by_old_and_new_fast_dds(transport: str) -> None:
-    added = environment_for(False, {}, transport).added
-    assert {added[name] for name in PROFILE_NAMES} == {str(transport_profile(transport))}
+@pytest.mark.parametrize("kind", TRANSPORTS)
+def test_the_profile_is_used_by_old_and_new_fast_dds(kind: str) -> None:
+    added = environment_for(False, {}, kind).added
+    assert {added[name] for name in PROFILE_NAMES} == {str(transport_profile(kind))}
 
 
 @pytest.mark.parametrize(
-    ("settings", "transport"),
+    ("settings", "kind"),
     [
         ((), SHARED_MEMORY),
         (("cameras.head.width=64", "cameras.head.height=64"), SHARED_MEMORY),  # the wrists' are large
@@ -42,26 +39,26 @@ def test_the_profile_is_used_by_old_and_new_fast_dds(transport: str) -> None:
         ((*SMALL, "runtime.transport=shared_memory"), SHARED_MEMORY),
     ],
 )
-def test_images_that_fit_into_a_buffer_go_through_sockets(settings: tuple[str, ...], transport: str) -> None:
-    assert transport_for(settings_for(Options("arx_x5", set=settings))) == transport
+def test_images_that_fit_into_a_buffer_go_through_sockets(settings: tuple[str, ...], kind: str) -> None:
+    assert transport_for(settings_for(Options("arx_x5", set=settings))) == kind
     graph = graph_for(Options("arx_x5", sim=True, set=settings), {})
-    assert graph.environment.added[PROFILE_NAMES[0]] == str(transport_profile(transport, local=True))
+    assert graph.environment.added[PROFILE_NAMES[0]] == str(transport_profile(kind, local=True))
 
 
 def test_a_profile_of_the_users_own_is_respected_and_said() -> None:
-    environment = environment_for(False, {PROFILE_NAMES[0]: "/mine.xml"})
+    environment = environment_for(False, {PROFILE_NAMES[0]: "/mine.xml"}, SHARED_MEMORY)
     assert not set(PROFILE_NAMES) & set(environment.added)
     assert "/mine.xml" in environment.notes[0]
 
 
 def test_another_middleware_is_pointed_out() -> None:
-    environment = environment_for(False, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"})
+    environment = environment_for(False, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}, SHARED_MEMORY)
     assert "rmw_cyclonedds_cpp" in environment.notes[0]
 
 
 def test_a_simulation_cannot_be_found_from_another_machine_whatever_was_set() -> None:
     base = {RANGE: "SUBNET", "ROS_STATIC_PEERS": "10.0.0.7", "ROS_DISCOVERY_SERVER": "10.0.0.7:11811"}
-    environment = environment_for(True, base)
+    environment = environment_for(True, base, SHARED_MEMORY)
     whole = environment.over(base)
     assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(SHARED_MEMORY, local=True))}
     assert whole[RANGE] == "SYSTEM_DEFAULT"  # the profile says where it may go
@@ -71,32 +68,52 @@ def test_a_simulation_cannot_be_found_from_another_machine_whatever_was_set() ->
 
 
 @pytest.mark.parametrize("own", [{PROFILE_NAMES[0]: "/mine.xml"}, {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}])
-def test_a_simulation_without_our_profile_stays_here_too(own: dict[str, str]) -> None:
-    assert environment_for(True, own).over({**own, RANGE: "SUBNET"})[RANGE] == "LOCALHOST"
+@pytest.mark.parametrize("sim", [False, True])
+def test_what_shall_stay_here_does_so_without_our_profile_too(own: dict[str, str], sim: bool) -> None:
+    base = own if sim else kept_here(own)
+    assert environment_for(sim, base, SHARED_MEMORY).over({**own, RANGE: "SUBNET"})[RANGE] == "LOCALHOST"
+
+
+def test_a_simulation_without_its_profile_stays_here_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "share_dir", lambda: tmp_path)
+    environment = environment_for(True, {}, SOCKETS)
+    assert environment.added[RANGE] == "LOCALHOST"
+    assert "sockets_local.xml is missing" in environment.notes[0]
 
 
 def test_a_robot_keeps_the_range_that_its_people_chose() -> None:
     base = {RANGE: "SUBNET"}
-    assert environment_for(False, base).over(base)[RANGE] == "SUBNET"
+    assert environment_for(False, base, SHARED_MEMORY).over(base)[RANGE] == "SUBNET"
 
 
-def test_a_robot_that_is_told_to_stay_here_does() -> None:
-    whole = environment_for(False, kept_here({})).over(kept_here({}))
+@pytest.mark.parametrize("told", [kept_here({}), {"ROS_LOCALHOST_ONLY": "1"}])
+def test_a_robot_that_is_told_to_stay_here_does(told: dict[str, str]) -> None:
+    whole = environment_for(False, told, SHARED_MEMORY).over(told)
     assert {whole[name] for name in PROFILE_NAMES} == {str(transport_profile(SHARED_MEMORY, local=True))}
+    assert whole[RANGE] == "SYSTEM_DEFAULT"
+    assert "ROS_LOCALHOST_ONLY" not in whole  # rclpy would still obey it, and rmw_fastrtps add its transports
+
+
+def test_a_robot_reaches_the_peers_that_its_people_name() -> None:
+    base = kept_here({"ROS_STATIC_PEERS": "10.0.0.7"})
+    whole = environment_for(False, base, SHARED_MEMORY).over(base)
+    assert (whole[RANGE], whole["ROS_STATIC_PEERS"]) == ("LOCALHOST", "10.0.0.7")
+    assert whole[PROFILE_NAMES[0]] == str(transport_profile(SHARED_MEMORY))
 
 
 @pytest.mark.parametrize("sim", [False, True])
-def test_a_start_within_a_start_changes_nothing(sim: bool) -> None:
+@pytest.mark.parametrize("kind", TRANSPORTS)
+def test_a_start_within_a_start_changes_nothing(sim: bool, kind: str) -> None:
     base = kept_here({"HOME": "/home/somebody"})
-    once = environment_for(sim, base).over(base)
-    again = environment_for(False, once)
+    once = environment_for(sim, base, kind).over(base)
+    again = environment_for(False, once, kind)
     assert again.over(once) == once
     assert again.notes == ()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_the_local_profile_leads_nowhere_else(transport: str) -> None:
-    root = Xml.parse(transport_profile(transport, local=True)).getroot()
+@pytest.mark.parametrize("kind", TRANSPORTS)
+def test_the_local_profile_leads_nowhere_else(kind: str) -> None:
+    root = Xml.parse(transport_profile(kind, local=True)).getroot()
     udp = root.find(".//dds:transport_descriptor[dds:type='UDPv4']", NAMES)
     assert udp is not None
     places = [*udp.iterfind("dds:interfaceWhiteList/dds:address", NAMES), *root.iterfind(".//dds:udpv4/*", NAMES)]
@@ -104,7 +121,7 @@ def test_the_local_profile_leads_nowhere_else(transport: str) -> None:
 
 
 def test_threads_and_the_choice_of_opengl_are_the_users() -> None:
-    added = environment_for(True, {"OMP_NUM_THREADS": "4", "MUJOCO_GL": "egl"}).added
+    added = environment_for(True, {"OMP_NUM_THREADS": "4", "MUJOCO_GL": "egl"}, SHARED_MEMORY).added
     assert "OMP_NUM_THREADS" not in added
     assert "MUJOCO_GL" not in added
     assert added["MKL_NUM_THREADS"] == "1"

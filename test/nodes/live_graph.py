@@ -146,7 +146,9 @@ class LiveGraph:
     def last_words(self) -> dict[str, str]:
         """The end of every node's log, for whoever looks into a failure."""
         logs = sorted(self.session.run.logs.glob("*.log"))
-        return {log.stem: "\n".join(log.read_text(encoding="utf-8").splitlines()[-WORDS:]) for log in logs}
+        return {
+            log.stem: "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-WORDS:]) for log in logs
+        }
 
     def shown(self, node: str, key: str) -> str:
         """What diagnostics said last."""

@@ -48,7 +48,8 @@ def decoded(bag: BagReader, topic: str) -> list[Any]:
 def udp_addresses(pid: int) -> set[str]:
     """Where the sockets of a process are bound, as /proc/net/udp writes it."""
     inodes = {target for fd in Path(f"/proc/{pid}/fd").iterdir() if (target := link(fd)).startswith("socket:")}
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/udp").read_text(encoding="utf-8").splitlines()[1:]]
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text(encoding="utf-8") for name in ("udp", "udp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
     return {row[1].split(":")[0] for row in rows if f"socket:[{row[9]}]" in inodes}
 
 
@@ -59,14 +60,21 @@ def link(fd: Path) -> str:
         return ""
 
 
-def test_small_images_need_no_shared_memory(live: LiveGraph) -> None:
+@pytest.fixture
+def pids(live: LiveGraph) -> list[int]:
+    found = list(live.session.processes.pids.values())
+    assert len(found) == len(live.graph.nodes)
+    return found
+
+
+def test_small_images_need_no_shared_memory(pids: list[int]) -> None:
     """It would not outlive killed nodes; and rmw_fastrtps adds one of its own when it is told LOCALHOST."""
-    for pid in live.session.processes.pids.values():
+    for pid in pids:
         assert "/dev/shm/fast" not in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
 
 
-def test_nothing_of_a_simulation_listens_beyond_this_machine(live: LiveGraph) -> None:
-    for pid in live.session.processes.pids.values():
+def test_nothing_of_a_simulation_listens_beyond_this_machine(pids: list[int]) -> None:
+    for pid in pids:
         assert udp_addresses(pid) == {LOOPBACK}
 
 

@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 
+from vla_mbpo_ros.config import SHARED_MEMORY
 from vla_mbpo_ros.data.bags import BagReader, BagWriter, Qos
 from vla_mbpo_ros.data.bags.encode import Encoder
 from vla_mbpo_ros.messages import stamp_of_cdr, to_ns
@@ -112,7 +113,7 @@ class Listener:
 def listen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Listener]]:
     from vla_mbpo_ros.bringup.environment import environment_for
 
-    environment = environment_for(True, os.environ)
+    environment = environment_for(True, os.environ, SHARED_MEMORY)
     for name, value in {**environment.added, "ROS_DOMAIN_ID": str(random.randint(1, 100))}.items():
         monkeypatch.setenv(name, value)
     listeners: list[Listener] = []

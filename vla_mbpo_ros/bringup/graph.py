@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vla_mbpo_ros.bringup.environment import Environment, environment_for, transport_for
+from vla_mbpo_ros.bringup.environment import Environment, environment_for
 from vla_mbpo_ros.bringup.mapping import checked_mapping
 from vla_mbpo_ros.bringup.node_spec import CONTROL_PRIORITY, PRIORITY, NodeSpec, ParameterValue
 from vla_mbpo_ros.bringup.options import AUTO, NO_POLICY, NO_WORLD_MODEL, Options
 from vla_mbpo_ros.bringup.settings import settings_for
+from vla_mbpo_ros.bringup.transport import transport_for
 from vla_mbpo_ros.config import Config
 from vla_mbpo_ros.errors import ConfigError
 from vla_mbpo_ros.robots import RobotSpec, get_robot

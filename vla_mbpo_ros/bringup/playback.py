@@ -20,6 +20,7 @@ from typing import Any
 
 from vla_mbpo_ros.bringup.environment import environment_for
 from vla_mbpo_ros.bringup.shared_memory import free_half_made_ports
+from vla_mbpo_ros.config import SHARED_MEMORY
 from vla_mbpo_ros.data.bags.qos import FOREVER_NS, Qos
 from vla_mbpo_ros.data.player import CLOCK, Item, Plan, restamped
 from vla_mbpo_ros.errors import GraphError, MissingDependency
@@ -91,8 +92,8 @@ class Playback:
         try:
             for item in chain((first,), items):
                 late_s = self._wait(item, began_s)
+                played.add(item.topic, late_s)  # first: Ctrl-C may come while others hear it already
                 self._publishers[item.topic].publish(self._bytes(item))
-                played.add(item.topic, late_s)
                 progress(played, item)
         except KeyboardInterrupt:
             played.interrupted = True
@@ -193,9 +194,7 @@ class Playback:
 
 def _use_this_machine_only() -> None:
     """The middleware reads it from our own environment."""
-    environment = environment_for(True, os.environ).over(os.environ)
-    os.environ.clear()
-    os.environ.update(environment)
+    environment_for(True, os.environ, SHARED_MEMORY).adopt()
 
 
 def _import_rclpy() -> Any:

@@ -43,10 +43,7 @@ class Session:
         self.phase = "starting"
 
     def __enter__(self) -> Session:
-        # The observer must talk by the same transport, and rclpy reads it from our own environment.
-        environment = self.graph.environment.over(os.environ)
-        os.environ.clear()
-        os.environ.update(environment)
+        self.graph.environment.adopt()  # the observer's too
         self.observer = Observer(self.graph)
         try:
             self._refuse_neighbours()

@@ -9,27 +9,33 @@ once, in any graph of this machine. A header that says "corrupted" sets them fre
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 FOLDER = Path("/dev/shm")
 _PORT = re.compile(r"fast(rtps|dds)_port\d+")
 # The first word of a managed segment of Boost tells how far it is: 0 and 1 while it is made, then one of these.
 _READY, _CORRUPTED = 2, 3
 _HEADER = _CORRUPTED.to_bytes(4, "little").ljust(4096, b"\0")
-_PATIENCE_S = 1.0  # a port is made within a millisecond
+_PATIENCE_S = 3.0  # a port is made within a millisecond; so long no process is kept from it
 
 
 def free_half_made_ports(folder: Path = FOLDER) -> list[str]:
-    """Their names. Call it before taking part in ROS; it takes a second if there is such a port, else nothing."""
+    """Their names, which it also says. Call it before taking part in ROS; without such a port it costs no time."""
     suspects = {port: inode for port in _ports(folder) if (inode := _half_made(port))}
     if not suspects:
         return []
     time.sleep(_PATIENCE_S)
-    return sorted(port.name for port, inode in suspects.items() if _half_made(port) == inode and _free(port))
+    freed = sorted(port.name for port, inode in suspects.items() if _free(port, inode))
+    for name in freed:
+        print(f"Freed {name} in shared memory: a process was killed while it made that port.", file=sys.stderr)
+    return freed
 
 
 def _ports(folder: Path) -> list[Path]:
@@ -39,18 +45,25 @@ def _ports(folder: Path) -> list[Path]:
 
 
 def _half_made(port: Path) -> int:
-    """Its inode; 0 if it is whole, gone, or another user's."""
-    with suppress(OSError), port.open("rb") as file:
-        word = file.read(4).ljust(4, b"\0")
-        if int.from_bytes(word, "little") not in (_READY, _CORRUPTED):
-            return os.fstat(file.fileno()).st_ino
+    """Its inode; 0 if it is whole, gone, or not ours to mend."""
+    with suppress(OSError), port.open("r+b", buffering=0) as file:
+        return 0 if _is_whole(file) else os.fstat(file.fileno()).st_ino
     return 0
 
 
-def _free(port: Path) -> bool:
+def _is_whole(file: BinaryIO) -> bool:
+    word = os.pread(file.fileno(), 4, 0).ljust(4, b"\0")
+    return int.from_bytes(word, "little") in (_READY, _CORRUPTED)
+
+
+def _free(port: Path, inode: int) -> bool:
+    """If it is the same and still not whole. One process at a time: what another has freed is made anew by then."""
     with suppress(OSError), port.open("r+b", buffering=0) as file:
-        empty = not os.fstat(file.fileno()).st_size
-        file.write(_HEADER if empty else _HEADER[:4])  # a process that waits for a size looks at the header next
-        port.unlink()
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        facts = os.fstat(file.fileno())
+        if facts.st_ino != inode or not facts.st_nlink or _is_whole(file):
+            return False
+        port.unlink()  # before anybody goes on, who would find the name taken
+        os.pwrite(file.fileno(), _HEADER if not facts.st_size else _HEADER[:4], 0)
         return True
     return False

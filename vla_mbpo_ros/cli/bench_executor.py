@@ -48,11 +48,10 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds <= 0.0:
         raise ConfigError(f"--seconds is {args.seconds}.", "Give a number above 0.")
     graph = _graph(args)
-    environment = graph.environment.over(os.environ)
     with TemporaryDirectory() as folder:
         run_folder = make_run_folder(graph, Path(folder))
-        with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
-            os.environ.update(environment)  # our own participant must talk by the same transport
+        with Processes(children_of(graph, run_folder), run_folder.logs) as processes:
+            graph.environment.adopt()
             written_ns = _measure(graph, processes, args.seconds)
     return conclude(args, "executor", {"hz": args.hz, "priority": args.priority, **jitter(written_ns, 1e3 / args.hz)})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,10 +24,9 @@ def measure_service(graph: GraphSpec, warm: int, repeats: int) -> dict[str, floa
     from vla_mbpo_ros.bringup.run_folder import make_run_folder
 
     with TemporaryDirectory() as folder:
-        environment = graph.environment.over(os.environ)
         run_folder = make_run_folder(graph, Path(folder))
-        with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
-            os.environ.update(environment)  # our own participant must talk by the same transport
+        with Processes(children_of(graph, run_folder), run_folder.logs) as processes:
+            graph.environment.adopt()
             asker = _Asker(graph, processes.check)
             try:
                 asker.wait()

@@ -41,10 +41,9 @@ def measure_node(
     with TemporaryDirectory() as folder:
         save_policy(policy, Path(folder) / "policy", Lineage())
         graph = _graph(Path(folder) / "policy", device, tuple(seen.images))
-        environment = graph.environment.over(os.environ)
         run_folder = make_run_folder(graph, Path(folder))
-        with Processes(children_of(graph, run_folder, environment), run_folder.logs) as processes:
-            os.environ.update(environment)  # our own participant must talk by the same transport
+        with Processes(children_of(graph, run_folder), run_folder.logs) as processes:
+            graph.environment.adopt()
             asker = _Asker(graph, seen, processes.check)
             try:
                 return asker.measure(turns, between)

@@ -35,7 +35,8 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from vla_mbpo_ros.bringup.environment import PROFILE_NAMES, environment_for, kept_here
+    from vla_mbpo_ros.bringup.environment import environment_for, kept_here
+    from vla_mbpo_ros.bringup.transport import PROFILE_NAMES
     from vla_mbpo_ros.config import SHARED_MEMORY, SOCKETS
 
     bare = kept_here({name: value for name, value in os.environ.items() if name not in PROFILE_NAMES})

@@ -31,7 +31,7 @@ class RecorderClient:
         self.tick: Callable[[], None] = _nothing
 
     def __enter__(self) -> RecorderClient:
-        os.environ.update(environment_for(False, os.environ, SOCKETS).added)  # as the graph talks
+        environment_for(False, os.environ, SOCKETS).adopt()  # every graph of ours listens at sockets too
         free_half_made_ports()
         self._open()
         try:

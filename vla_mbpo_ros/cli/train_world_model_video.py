@@ -62,8 +62,9 @@ def _fresh(args: argparse.Namespace, trees: Mapping[str, Any], played: tuple[Jou
     from vla_mbpo_ros.world_model.actions import for_robot
     from vla_mbpo_ros.world_model.rivals.video.config import VideoConfig
     from vla_mbpo_ros.world_model.rivals.video.model import Setting, VideoWorld
+    from vla_mbpo_ros.world_model.umm.config import TINY_LATENT
 
-    network = update(VideoConfig(), trees["network"], "--set")
+    network = update(VideoConfig(latent=TINY_LATENT), trees["network"], "--set")
     network = replace(network, views=len(TABLETOP.cameras), horizon=played[0].horizon, dof=TABLETOP.dof)
     pixels = update(AutoencoderTraining(seed=args.seed), trees["autoencoder"], "--set")
     pictures, tested = (ArrayPictures(each.images, TABLETOP.camera_names) for each in played)

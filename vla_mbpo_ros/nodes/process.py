@@ -19,8 +19,7 @@ from vla_mbpo_ros.nodes.signals import StopRequest
 def run(make_node: Callable[[], ManagedNode]) -> None:
     """Spin a node until it is asked to end; the exit code tells how it went."""
     stop = StopRequest()
-    for port in free_half_made_ports():
-        print(f"Freed {port} in shared memory: a process was killed while making it.", file=sys.stderr)
+    free_half_made_ports()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()

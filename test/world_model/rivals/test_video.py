@@ -52,7 +52,9 @@ def chunks(rows: int, seed: int = 1) -> FloatArray:
 def test_a_film_keeps_the_details_of_what_stays_as_it_is() -> None:
     seen = scenes(2)
     plain, detailed = (
-        small_world(cfg=replace(SMALL, details=reach)).film(seen, chunks(2), [0, 1]).astype(float)
+        small_world(cfg=replace(SMALL, latent=replace(SMALL.latent, details=reach)))
+        .film(seen, chunks(2), [0, 1])
+        .astype(float)
         for reach in (0.0, 1.0)
     )
     now = seen.images[:, None]

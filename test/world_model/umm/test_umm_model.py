@@ -65,7 +65,7 @@ def test_a_dream_has_the_form_of_the_protocol(cfg: UmmConfig) -> None:
 
 
 def test_a_dream_keeps_the_details_of_what_stays_as_it_is() -> None:
-    plain, detailed = (replace(SMALL, sampler=replace(SMALL.sampler, details=reach)) for reach in (0.0, 1.0))
+    plain, detailed = (replace(SMALL, latent=replace(SMALL.latent, details=reach)) for reach in (0.0, 1.0))
     seen = scenes(2)
     errors = [
         np.abs(world(cfg).imagine(seen, chunks(2), [0, 1]).images.astype(float) - seen.images).mean()
@@ -74,8 +74,8 @@ def test_a_dream_keeps_the_details_of_what_stays_as_it_is() -> None:
     assert errors[1] < 0.8 * errors[0]
 
 
-def test_only_small_autoencoders_need_them() -> None:
-    assert [preset(name).sampler.details for name in ("tiny", "small", "bagel_7b")] == [0.25, 0.0, 0.0]
+def test_only_the_tiny_autoencoder_blurs_so_much_that_details_are_kept() -> None:
+    assert [preset(name).latent.details for name in ("tiny", "small", "bagel_7b")] == [0.25, 0.0, 0.0]
 
 
 def test_a_dream_is_judged_as_its_pictures_would_be() -> None:

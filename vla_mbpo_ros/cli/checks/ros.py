@@ -100,19 +100,20 @@ def _domain() -> Check:
 
 
 def _profile() -> Check:
-    from vla_mbpo_ros.bringup.environment import own_profiles, transport_profile
-    from vla_mbpo_ros.config import SHARED_MEMORY
+    from vla_mbpo_ros.bringup.transport import own_profiles, transport_profile
+    from vla_mbpo_ros.config import SHARED_MEMORY, SOCKETS
     from vla_mbpo_ros.errors import MissingDependency
 
     try:
         own = own_profiles(os.environ)
         if own:
             return Check("Fast DDS profile", True, f"your own: {os.environ[own[0]]}")
-        path = transport_profile(SHARED_MEMORY)
+        ours = [transport_profile(kind, local) for kind in (SOCKETS, SHARED_MEMORY) for local in (False, True)]
     except MissingDependency as error:
         return Check("Fast DDS profile", False, error.cause, error.cure, required=True)
-    cure = "" if path.is_file() else "Install vla_mbpo_ros again."
-    return Check("Fast DDS profile", path.is_file(), str(path), cure, required=True)
+    missing = [str(path) for path in ours if not path.is_file()]
+    cure = "Install vla_mbpo_ros again." if missing else ""
+    return Check("Fast DDS profile", not missing, ", ".join(missing) or str(ours[0].parent), cure, required=True)
 
 
 def _diagnostics() -> Check:

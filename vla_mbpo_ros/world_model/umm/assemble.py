@@ -153,12 +153,12 @@ def decoded(tokens: Tensor, autoencoder: Autoencoder, cfg: Cut) -> Tensor:
     return pictures.float().clamp(-1.0, 1.0)
 
 
-def details(now: Tensor, latents: Tensor, autoencoder: Autoencoder, cfg: Cut, reach: float) -> Details | None:
-    """Of views (B, V, 3, H, W) in [-1, 1] and their latents; `reach` is a share of the range of brightness."""
-    if not reach:
+def details(now: Tensor, latents: Tensor, autoencoder: Autoencoder, cfg: Cut) -> Details | None:
+    """Of views (B, V, 3, H, W) in [-1, 1] and their latents; none if dreams shall keep none."""
+    if not cfg.latent.details:
         return None
     views = [decoded(each, autoencoder, cfg) for each in latents.unbind(1)]
-    return Details(now, torch.stack(views, dim=1), 2.0 * reach)
+    return Details(now, torch.stack(views, dim=1), 2.0 * cfg.latent.details)
 
 
 def picture(view: int, tokens: Tensor, autoencoder: Autoencoder, cfg: Cut, kept: Details | None) -> Tensor:

@@ -71,6 +71,13 @@ class LatentConfig:
     channels: int = leaf(32, "Numbers at each place.", low=1)
     patch: int = leaf(1, "Side of a token, in latents.", low=1)
     max_side: int = leaf(64, "Tokens along the longest side that has a position (the paper's max latent size).", low=1)
+    details: float = leaf(
+        0.0,
+        "A dream keeps the details of the picture now where it differs by less than this (1: black from white); "
+        "0: nowhere, for an autoencoder that does not blur.",
+        low=0.0,
+        high=1.0,
+    )
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -98,13 +105,6 @@ class SamplerConfig:
     guided_to: float = leaf(1.0, "And ends at this one.", low=0.0, high=1.0)
     spread: float = leaf(
         1.0, "Deviation of the noise that a view begins with; 0: one dream, whatever the seed.", low=0.0, high=1.0
-    )
-    details: float = leaf(
-        0.25,
-        "A dream keeps the details of the picture now where it differs by less than this (1: black from white); "
-        "0: nowhere, for an autoencoder that does not blur.",
-        low=0.0,
-        high=1.0,
     )
 
 
@@ -157,7 +157,7 @@ _SMALL = UmmConfig(
     trunk=TrunkConfig(width=896, layers=12, heads=14, kv_heads=2, mlp=4096, rope_theta=1e6),
     vit=VitConfig(layers=12, width=384, heads=6, mlp=1536, patch=14, height=112, breadth=112),
     latent=LatentConfig(height=16, breadth=16, channels=16, patch=2),
-    sampler=SamplerConfig(euler_steps=20, details=0.0),
+    sampler=SamplerConfig(euler_steps=20),
 )
 _BAGEL = UmmConfig(
     trunk=TrunkConfig(
@@ -165,11 +165,12 @@ _BAGEL = UmmConfig(
     ),
     vit=VitConfig(layers=26),
     latent=LatentConfig(height=32, breadth=32, channels=16, patch=2),
-    sampler=SamplerConfig(euler_steps=49, text_scale=6.0, image_scale=2.0, details=0.0),
+    sampler=SamplerConfig(euler_steps=49, text_scale=6.0, image_scale=2.0),
     loss=LossConfig(ce_weight=0.01),
     repeat_actions=True,
 )
-_PRESETS = {"tiny": UmmConfig(), "small": _SMALL, "bagel_7b": _BAGEL}
+TINY_LATENT = LatentConfig(details=0.25)
+_PRESETS = {"tiny": UmmConfig(latent=TINY_LATENT), "small": _SMALL, "bagel_7b": _BAGEL}
 PRESETS = tuple(_PRESETS)
 
 

@@ -115,7 +115,7 @@ class UmmWorld:
         seen = assemble.clean(now, around.autoencoder, cfg)
         tokens = repeated(self.net.image_tokens(assemble.images(layout, [seen])), len(which))
         noise = seeded_noise(seeds, layout, self.net)
-        details = assemble.details(now, seen.latents, around.autoencoder, cfg, cfg.sampler.details)
+        details = assemble.details(now, seen.latents, around.autoencoder, cfg)
 
         def picture(view: int, latents: Tensor) -> Tensor:
             return assemble.picture(view, latents, around.autoencoder, cfg, details)

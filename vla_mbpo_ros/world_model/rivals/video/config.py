@@ -23,13 +23,6 @@ class VideoConfig:
     every: int = leaf(2, "Control steps from one frame to the next.", low=1)
     latent: LatentConfig = field(default_factory=LatentConfig)
     euler_steps: int = leaf(10, "Steps from noise to the frames.", low=1)
-    details: float = leaf(
-        0.25,
-        "A dream keeps the details of the picture now where it differs by less than this (1: black from white); "
-        "0: nowhere, for an autoencoder that does not blur.",
-        low=0.0,
-        high=1.0,
-    )
     timestep_shift: float = leaf(
         4.0, "s in t -> s t / (1 + (s - 1) t), of training and sampling: more of the time is spent near noise.", low=1.0
     )

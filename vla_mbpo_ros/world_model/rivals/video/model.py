@@ -78,7 +78,7 @@ class VideoWorld:
         now = to_network(fit_all(scenes.images, self.size[0]), self.net.device)
         latents = assemble.encoded(now, setting.autoencoder, cfg)
         frames = sample(self.net, told(latents, setting.codec, chunks, scenes.state), seeds, pause)
-        return frames, assemble.details(now, latents, setting.autoencoder, cfg, cfg.details)
+        return frames, assemble.details(now, latents, setting.autoencoder, cfg)
 
     def _pictures(self, latents: Tensor, details: Details | None) -> ImageArray:
         """(B, V, T, D) -> (B, V, H, W, 3)"""
