@@ -72,6 +72,11 @@ def test_a_dream_keeps_the_details_of_what_stays_as_it_is() -> None:
         for cfg in (plain, detailed)
     ]
     assert errors[1] < 0.8 * errors[0]
+    told_not_to = world(detailed)
+    told_not_to.sample_by(details=0.0)
+    assert np.array_equal(
+        told_not_to.imagine(seen, chunks(2), [0, 1]).images, world(plain).imagine(seen, chunks(2), [0, 1]).images
+    )
 
 
 def test_only_the_tiny_autoencoder_blurs_so_much_that_details_are_kept() -> None:

@@ -57,6 +57,9 @@ class DreamConfig:
 
     euler_steps: int = leaf(3, "Steps from noise to a view.", low=1)
     spread: float = leaf(0.0, "Deviation of the noise that a view begins with; 0: no chance.", low=0.0, high=1.0)
+    details: float = leaf(
+        0.0, "How far a dream keeps the details of the picture now; it has not helped.", low=0.0, high=1.0
+    )
 
 
 @dataclass(frozen=True)

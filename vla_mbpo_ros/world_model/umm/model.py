@@ -75,10 +75,11 @@ class UmmWorld:
     def judge(self, scenes: Scenes) -> FloatArray:
         return self._judged(self.clean(scenes.images), scenes.instructions)
 
-    def sample_by(self, **changes: Any) -> None:
-        """Other settings of the sampler from now on, such as `spread=0.0`."""
+    def sample_by(self, details: float | None = None, **changes: Any) -> None:
+        """Other settings of the sampler from now on, such as `spread=0.0`; and of `latent.details`."""
         cfg = self.net.cfg
-        self.net.cfg = replace(cfg, sampler=replace(cfg.sampler, **changes))
+        latent = cfg.latent if details is None else replace(cfg.latent, details=details)
+        self.net.cfg = replace(cfg, sampler=replace(cfg.sampler, **changes), latent=latent)
 
     def dynamics_blocks(
         self, instructions: Sequence[str], chunks: FloatArray, state: FloatArray, draws: int = 1
