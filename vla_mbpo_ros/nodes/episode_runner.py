@@ -75,7 +75,7 @@ class EpisodeRunner:
 
     async def run(self, episode: Episode, hooks: Hooks) -> None:
         """Fill in `episode`; whatever happens, the arm is disarmed and the bag is closed."""
-        self._running = episode, hooks
+        self._running, can_wait = (episode, hooks), True
         hooks.tick_done(self._sim, False)
         try:
             await self._prepare(episode, hooks)
@@ -84,12 +84,19 @@ class EpisodeRunner:
         except VlaMbpoError as error:
             episode.outcome = EpisodeStatus.UNKNOWN  # of an episode that was disturbed nothing can be said
             episode.problems.append(str(error))
+        except GeneratorExit:  # this node ends in the middle of it, and nobody can be waited for any more
+            can_wait = False
+            raise
         finally:
-            episode.over = True
-            hooks.phase("stop", episode)
-            await self._finish(episode)
-            self._running = None
-            hooks.tick_done(self._sim, True)
+            if can_wait:
+                await self._end(episode, hooks)
+
+    async def _end(self, episode: Episode, hooks: Hooks) -> None:
+        episode.over = True
+        hooks.phase("stop", episode)
+        await self._finish(episode)
+        self._running = None
+        hooks.tick_done(self._sim, True)
 
     def see(self, sim: SimState) -> None:
         """Lock-step: a tick. It is answered while the episode runs."""
