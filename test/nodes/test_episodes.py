@@ -187,3 +187,11 @@ def test_a_bag_does_not_start_without_a_source_and_says_which(start_graph: Calla
     assert "Start what publishes it" in response.message
     assert response.message in live.log("recorder_node")
     live.until(lambda: statuses[-1].state == EpisodeStatus.IDLE, "the recorder to be idle again")
+
+
+def test_without_a_policy_no_episode_begins(start_graph: Callable[..., LiveGraph]) -> None:
+    live = start_graph(cameras="synthetic", robot="sink", policy="none", record=False)
+    result = run_episode(live.session)
+    assert (result.ok, result.outcome) == (False, EpisodeStatus.UNKNOWN)
+    assert "This graph has no policy" in result.message
+    assert result.wall_s < 5.0  # it waits for nobody

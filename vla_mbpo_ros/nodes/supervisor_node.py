@@ -20,6 +20,7 @@ from vla_mbpo_ros.nodes.process import run
 from vla_mbpo_ros.nodes.runtime import ManagedNode
 from vla_mbpo_ros.nodes.supervision import Roster, Step
 
+EXECUTOR = "chunk_executor_node"  # comes with a policy
 UP_S = 30.0  # an episode waits this long for the graph to be whole
 PERIOD_S = 0.1  # how often the roster is looked at
 ASLEEP_S = 1.0  # a look that comes so late says nothing of the others
@@ -132,6 +133,7 @@ class SupervisorNode(ManagedNode):
             tick_done=self._answer_tick,
         )
         try:
+            self._refuse_without_policy()
             await self._all_up()
             await self._runner.run(episode, hooks)
         except VlaMbpoError as error:
@@ -143,6 +145,10 @@ class SupervisorNode(ManagedNode):
     def _answer_tick(self, sim: SimState, leaving: bool) -> None:
         if self.simulated:
             self._tick_done.publish(TickDone(stamp=sim.header.stamp, node=NAME, leaving=leaving))
+
+    def _refuse_without_policy(self) -> None:
+        if self._full(EXECUTOR) not in self._roster.members:
+            raise GraphError("This graph has no policy: nobody would act.", "Start it with one, as policy:=scripted.")
 
     async def _all_up(self) -> None:
         up = await self._calls.until(lambda: not self._roster.problems(time.monotonic()), UP_S)
