@@ -11,11 +11,11 @@ from vla_mbpo_ros.bringup import transport
 from vla_mbpo_ros.bringup.environment import environment_for, kept_here
 from vla_mbpo_ros.bringup.graph import graph_for
 from vla_mbpo_ros.bringup.options import Options
-from vla_mbpo_ros.bringup.settings import settings_for
-from vla_mbpo_ros.bringup.transport import PROFILE_NAMES, transport_for, transport_profile
+from vla_mbpo_ros.bringup.transport import PROFILE_NAMES, WANTED_BYTES, socket_bytes, transport_profile
 from vla_mbpo_ros.config import SHARED_MEMORY, SOCKETS
 
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+USUAL = 212_992  # bytes of a socket's buffer
 TRANSPORTS = (SOCKETS, SHARED_MEMORY)
 SMALL = tuple(
     f"cameras.{name}.{side}=128" for name in ("head", "left_wrist", "right_wrist") for side in ("width", "height")
@@ -30,19 +30,31 @@ def test_the_profile_is_used_by_old_and_new_fast_dds(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "kind"),
+    ("buffer", "settings", "kind"),
     [
-        ((), SHARED_MEMORY),
-        (("cameras.head.width=64", "cameras.head.height=64"), SHARED_MEMORY),  # the wrists' are large
-        (SMALL, SOCKETS),
-        (("runtime.transport=sockets",), SOCKETS),
-        ((*SMALL, "runtime.transport=shared_memory"), SHARED_MEMORY),
+        (USUAL, (), SHARED_MEMORY),
+        (USUAL, ("cameras.head.width=64", "cameras.head.height=64"), SHARED_MEMORY),  # the wrists' are large
+        (USUAL, SMALL, SOCKETS),
+        (USUAL, ("runtime.transport=sockets",), SOCKETS),
+        (4 * 2**20, (), SOCKETS),  # three of 640x480
+        (4 * 2**20, ("cameras.head.width=1920", "cameras.head.height=1080"), SHARED_MEMORY),
+        (4 * 2**20, ("runtime.transport=shared_memory",), SHARED_MEMORY),
     ],
 )
-def test_images_that_fit_into_a_buffer_go_through_sockets(settings: tuple[str, ...], kind: str) -> None:
-    assert transport_for(settings_for(Options("arx_x5", set=settings))) == kind
+def test_images_that_fit_into_a_buffer_go_through_sockets(
+    buffer: int, settings: tuple[str, ...], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [tmp_path / "rmem_max", tmp_path / "wmem_max"]
+    for limit, size in zip(limits, (buffer, 2**30), strict=True):
+        limit.write_text(f"{size}\n", encoding="ascii")
+    monkeypatch.setattr(transport, "_LIMITS", limits)
     graph = graph_for(Options("arx_x5", sim=True, set=settings), {})
     assert graph.environment.added[PROFILE_NAMES[0]] == str(transport_profile(kind, local=True))
+
+
+def test_a_system_that_does_not_tell_is_taken_for_a_usual_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_LIMITS", [tmp_path / "nothing"])
+    assert socket_bytes() == USUAL
 
 
 def test_a_profile_of_the_users_own_is_respected_and_said() -> None:
@@ -141,6 +153,8 @@ def test_the_shipped_profiles_carry_an_image_in_one_piece(local: bool) -> None:
 def test_the_profile_of_sockets_has_no_shared_memory(local: bool) -> None:
     root = Xml.parse(transport_profile(SOCKETS, local)).getroot()
     assert [kind.text for kind in root.iterfind(".//dds:transport_descriptor/dds:type", NAMES)] == ["UDPv4"]
+    for buffer in ("sendBufferSize", "receiveBufferSize"):
+        assert root.findtext(f".//dds:{buffer}", "", NAMES) == str(WANTED_BYTES)
     assert root.findtext(".//dds:useBuiltinTransports", "", NAMES) == "false"
 
 

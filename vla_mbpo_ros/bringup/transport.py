@@ -1,7 +1,7 @@
 """By what messages travel on this machine: our Fast DDS profiles, and which one a graph needs.
 
-    config/fastdds/sockets.xml          small images; outlives killed nodes
-    config/fastdds/shared_memory.xml    images of any size
+    config/fastdds/sockets.xml          outlives killed nodes; for images that fit into a socket's buffer
+    config/fastdds/shared_memory.xml    for images of any size
     …_local.xml                         the same, and nothing leaves this machine
 
 Fast DDS reads its profile once in a process: every graph that one process looks at is looked at by the first one's.
@@ -17,15 +17,25 @@ from vla_mbpo_ros.config import AUTO_TRANSPORT, SHARED_MEMORY, SOCKETS, Config
 from vla_mbpo_ros.share import share_dir
 
 PROFILE_NAMES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")  # Fast DDS 2, Fast DDS 3
-_SOCKET_BYTES = 212_992  # what a socket's receive buffer holds unless rmem_max is raised
+WANTED_BYTES = 4_194_304  # of a socket's buffers, in our profiles
+_USUAL_BYTES = 212_992  # what Linux gives where nobody has raised it
+_LIMITS = tuple(Path("/proc/sys/net/core") / name for name in ("rmem_max", "wmem_max"))
 
 
 def transport_for(cfg: Config) -> str:
-    """What a graph's images need."""
+    """What a graph's images need, on this machine."""
     if cfg.runtime.transport != AUTO_TRANSPORT:
         return cfg.runtime.transport
     at_once = sum(camera.width * camera.height * 3 for camera in cfg.cameras.values())
-    return SOCKETS if at_once <= _SOCKET_BYTES else SHARED_MEMORY
+    return SOCKETS if at_once <= socket_bytes() else SHARED_MEMORY
+
+
+def socket_bytes() -> int:
+    """What a socket of ours can hold here."""
+    try:
+        return min(WANTED_BYTES, *(int(limit.read_text(encoding="ascii")) for limit in _LIMITS))
+    except (OSError, ValueError):
+        return _USUAL_BYTES
 
 
 def transport_profile(transport: str, local: bool = False) -> Path:

@@ -22,6 +22,7 @@ def checks() -> Iterator[Check]:
     yield _python()
     yield _cores()
     yield _shared_memory()
+    yield _sockets()
     yield _disk()
     yield _robots()
 
@@ -46,6 +47,16 @@ def _shared_memory() -> Check:
     ok = total_gb >= _SHM_GB
     cure = "" if ok else f"Large images need {_SHM_GB:g} GB: `docker run --shm-size=1g`, or `--ipc=host`."
     return Check("shared memory", ok, f"{total_gb:.2f} GB", cure)
+
+
+def _sockets() -> Check:
+    from vla_mbpo_ros.bringup.transport import WANTED_BYTES, socket_bytes
+
+    found = socket_bytes()
+    ok = found >= WANTED_BYTES
+    why = "Large images go through shared memory, which does not always outlive a killed node."
+    cure = "" if ok else f"{why} `sudo sysctl -w net.core.rmem_max={WANTED_BYTES} net.core.wmem_max={WANTED_BYTES}`."
+    return Check("socket buffers", ok, f"{found / 1e6:.1f} MB", cure)
 
 
 def _disk() -> Check:
