@@ -23,6 +23,7 @@ from vla_mbpo_ros.bringup.graph import GraphSpec, graph_for
 from vla_mbpo_ros.bringup.options import Options
 from vla_mbpo_ros.bringup.run_folder import make_run_folder
 from vla_mbpo_ros.bringup.session import Session
+from vla_mbpo_ros.config import SHARED_MEMORY, SOCKETS
 
 VICTIMS = ("policy_node", "chunk_executor_node", "recorder_node", "robot_node")
 STOPPED = (*VICTIMS, "sim_node", "supervisor_node")
@@ -36,7 +37,7 @@ QUICK = ("sim.answer_timeout_s=1.0", "gate.stall_s=1.5", "executor.policy_wait_s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--transport", choices=("sockets", "shared_memory"), required=True)
+    parser.add_argument("--transport", choices=(SOCKETS, SHARED_MEMORY), required=True)
     parser.add_argument("--seconds", type=float, default=900.0)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

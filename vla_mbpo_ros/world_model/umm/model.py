@@ -64,8 +64,7 @@ class UmmWorld:
     def imagine(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause = go_on) -> Dreams:
         around = self.around
         refuse_misfit(self, around.codec.dof, scenes, chunks, seeds)
-        now = to_network(fit_all(scenes.images, self.size[0]), self.net.device)
-        images = from_network(torch.stack(self._made(now, scenes, chunks, seeds, pause), dim=1))
+        images = from_network(torch.stack(self._made(scenes, chunks, seeds, pause), dim=1))
         pause()
         seen = self.clean(images)
         state, source = self._state_after(scenes, chunks, seen)
@@ -105,14 +104,13 @@ class UmmWorld:
             return state_after(around.robot, scenes, chunks, around.commands)
         return around.arrival.state_after(around.robot, scenes, chunks, seen.latents), StateSource.PREDICTED
 
-    def _made(
-        self, now: Tensor, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause
-    ) -> list[Tensor]:
-        """(B, 3, H, W) in [-1, 1], every view after the chunk; `now` are the scenes' pictures."""
+    def _made(self, scenes: Scenes, chunks: FloatArray, seeds: Sequence[int], pause: Pause) -> list[Tensor]:
+        """(B, 3, H, W) in [-1, 1], every view after the chunk."""
         around, cfg = self.around, self.net.cfg
         blocks = self.dynamics_blocks(scenes.instructions, chunks, scenes.state)
         which = contexts(cfg.sampler)
         layout = assemble.branches(blocks, around.vocabulary, which, self.net.device)
+        now = self._pixels(scenes.images)
         seen = assemble.clean(now, around.autoencoder, cfg)
         tokens = repeated(self.net.image_tokens(assemble.images(layout, [seen])), len(which))
         noise = seeded_noise(seeds, layout, self.net)
@@ -132,8 +130,11 @@ class UmmWorld:
 
     def clean(self, images: ImageArray) -> assemble.Clean:
         """Pictures (B, V, H, W, 3) as the network sees them."""
-        pictures = to_network(fit_all(images, self.size[0]), self.net.device)
-        return assemble.clean(pictures, self.around.autoencoder, self.net.cfg)
+        return assemble.clean(self._pixels(images), self.around.autoencoder, self.net.cfg)
+
+    def _pixels(self, images: ImageArray) -> Tensor:
+        """(B, V, 3, H, W) in [-1, 1]"""
+        return to_network(fit_all(images, self.size[0]), self.net.device)
 
 
 def _check(net: UmmNet, around: Around) -> None:
